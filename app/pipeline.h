@@ -1,0 +1,27 @@
+/* app/pipeline.h — the way every request takes: middlewares, router, auth, controller.
+ *
+ * A worker has one pipeline, made at boot from its application. */
+#pragma once
+#include <licorne/app.h>
+#include <stdbool.h>
+
+struct lc_config;
+struct lc_error;
+struct lc_pipeline;
+struct lc_request;
+
+/* Loads the application that `config->app` names: "module:attr" through the Python plugin, a path
+ * that ends in .so as a native module. NULL and `err` (LC_E_BOOT, LC_E_APP_LOAD, LC_E_CONFIG). */
+struct lc_pipeline *lc_pipeline_create(const struct lc_config *config,
+                                       struct lc_error *err);
+void lc_pipeline_destroy(struct lc_pipeline *pipeline);
+
+/* Runs the request through all steps. The response may be complete when this returns, or later
+ * (request->is_later). */
+void lc_pipeline_start(struct lc_pipeline *pipeline, struct lc_request *request);
+
+/* The client caught up or has gone: a request that was LATER goes on. */
+void lc_pipeline_resume(struct lc_pipeline *pipeline, struct lc_request *request);
+
+/* The loop is about to sleep. Cheap when nothing was called in this turn. */
+void lc_pipeline_turn_end(struct lc_pipeline *pipeline);

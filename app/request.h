@@ -1,0 +1,94 @@
+/* app/request.h — the inside of a request, for the worker that makes it and the pipeline that
+ * answers it. Controllers see <licorne/request.h> only. */
+#pragma once
+#include "base/arena.h"
+
+#include <licorne/app.h>
+#include <licorne/request.h>
+#include <licorne/response.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct lc_pipeline;
+
+/* How a response leaves. The worker hands this table to each request, so that app/ answers
+ * without knowing sockets. */
+struct lc_host_ops {
+    /* Bytes for the client, framing included. Those of `text` are copied; those of `body` stay
+     * the caller's and may be referred to until `release(owner)` if release is not NULL, else
+     * are copied where they cannot leave at once. */
+    enum lc_flow (*send)(struct lc_request *request, struct lc_slice text,
+                         struct lc_slice body, void (*release)(void *), void *owner);
+    enum lc_flow (*flush)(struct lc_request *request);
+    enum lc_flow (*wait)(struct lc_request *request);
+    /* The response is over. `is_broken`: the connection must close without more bytes. */
+    void (*end)(struct lc_request *request, bool is_broken);
+    /* Whether the connection may stay open after this response, as things stand now. */
+    bool (*may_keep)(const struct lc_request *request);
+    /* "Date: …\r\n" for this second. */
+    struct lc_slice (*date_line)(const struct lc_request *request);
+};
+
+enum { LC_HEAD_COUNT = 24, LC_PARAM_COUNT = 8 };
+
+struct lc_param {
+    struct lc_slice name, value;
+};
+
+struct lc_body {
+    const char *at;    /* unread bytes in memory, NULL when they lie in `fd` */
+    uint64_t size;     /* of the whole */
+    uint64_t consumed; /* by the controller */
+    int fd;            /* spill file, or -1 */
+};
+
+struct lc_response {
+    int status;                  /* 0 until set: then 200 */
+    struct lc_slice status_text; /* "200 OK" */
+    struct lc_slice fields;      /* the controller's fields, as they go on the wire */
+    size_t fields_room;
+    uint64_t length;  /* Content-Length, if has_length */
+    uint64_t written; /* body bytes that left or are held */
+    bool has_length;
+    bool is_started, is_ended;
+    bool is_chunked;
+    bool is_bodiless; /* HEAD, 1xx, 204, 304 */
+    bool keeps;       /* Connection: keep-alive was promised */
+    bool was_cut;     /* more bytes than Content-Length came */
+};
+
+struct lc_request {
+    /* What came. Slices of the read buffer or of the arena. */
+    struct lc_slice method, target, raw_path, path, query;
+    struct lc_header *headers;
+    size_t header_count, header_room;
+    uint8_t version; /* 10, 11 … */
+    bool is_https;
+    bool wants_close; /* by version and Connection field */
+    bool expects_100;
+    struct lc_body body;
+    const struct lc_endpoints *endpoints;
+    struct lc_keep *keep;
+
+    /* What the pipeline found. */
+    struct lc_pipeline *pipeline;
+    struct lc_param params[LC_PARAM_COUNT];
+    unsigned param_count;
+    void *data;    /* the controller's */
+    bool is_later; /* LC_LATER was said */
+
+    struct lc_response response;
+    uint64_t started_us; /* the head's first byte was read; lc_clock_us */
+
+    const struct lc_host_ops *host;
+    struct lc_arena arena;
+    struct lc_header first_headers[LC_HEAD_COUNT];
+};
+
+/* Splits the target (already validated) into raw_path, path and query; decodes the path into
+ * the arena where it holds "%". RFC 9112, 3.2. */
+void lc_request_split_target(struct lc_request *request);
+
+/* Makes room for one more header; NULL beyond `limit`. */
+struct lc_header *lc_request_add_header(struct lc_request *request, size_t limit);

@@ -1,0 +1,40 @@
+/* base/inherit.h — what a child process gets from the master at fork, and the roles it can
+ * have. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct lc_config;
+struct lc_error;
+struct lc_scoreboard;
+struct lc_slot;
+
+/* A listening socket. The master owns the descriptors and keeps them open across reloads. */
+struct lc_listener {
+    int fd;
+    bool is_unix;
+    char *spec;    /* as in `bind`: "127.0.0.1:8000", "unix:/run/x", "fd://3" */
+    char *address; /* the socket's own: "127.0.0.1", "::", "/run/x"           */
+    char *port;    /* "8000"; NULL for unix sockets                           */
+};
+
+struct lc_inherit {
+    const struct lc_config *config;
+    const struct lc_listener *listeners;
+    unsigned listener_count;
+    struct lc_scoreboard *scoreboard;
+    struct lc_slot *slot; /* the child's own; NULL for the logger             */
+    int channel;          /* to the master, blocking                          */
+    int records;          /* worker: where records go; logger: where they come from */
+    uint16_t generation;
+    unsigned age; /* Gunicorn's worker.age: 1, 2, 3 …                 */
+};
+
+/* What a forked child becomes. `run` returns its exit code. */
+struct lc_role {
+    const char *name; /* "worker", "logger" */
+    int (*run)(const struct lc_inherit *inherit);
+};
+
+enum { LC_EXIT_BOOT = 3, LC_EXIT_APP_LOAD = 4 }; /* as Gunicorn's workers */

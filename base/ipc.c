@@ -1,0 +1,66 @@
+#include "base/ipc.h"
+
+#include "base/fd.h"
+
+#include <licorne/error.h>
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+int lc_channel_pair(int ends[2], struct lc_error *err)
+{
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return lc_error_sys(err, "socketpair");
+    if (lc_fd_set_nonblocking(ends[0]) < 0) {
+        lc_error_sys(err, "fcntl");
+        lc_fd_close(&ends[0]);
+        lc_fd_close(&ends[1]);
+        return -1;
+    }
+    return 0;
+}
+
+int lc_channel_send(int fd, enum lc_msg_type type, uint16_t generation,
+                    const void *payload, size_t length)
+{
+    struct lc_msg_head head = {(uint32_t)length, (uint16_t)type, generation};
+    struct iovec parts[2] = {{&head, sizeof(head)}, {(void *)payload, length}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = length == 0 ? 1 : 2};
+
+    if (length > LC_MSG_MAX - sizeof(head)) {
+        errno = EMSGSIZE;
+        return -1;
+    }
+    ssize_t n;
+    do
+        n = sendmsg(fd, &message, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -1 : 0;
+}
+
+ssize_t lc_channel_receive(int fd, struct lc_msg_head *head, void *buffer, size_t size)
+{
+    struct iovec parts[2] = {{head, sizeof(*head)}, {buffer, size}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    ssize_t n;
+
+    do
+        n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+    while (n < 0 && errno == EINTR);
+    if (n < 0) {
+        if (errno == ECONNRESET)
+            errno = EPIPE;
+        return -1;
+    }
+    if (n == 0) {
+        errno = EPIPE;
+        return -1;
+    }
+    if ((message.msg_flags & MSG_TRUNC) || (size_t)n < sizeof(*head) ||
+        (size_t)n - sizeof(*head) != head->length) {
+        errno = EBADMSG;
+        return -1;
+    }
+    return n - (ssize_t)sizeof(*head);
+}

@@ -1,0 +1,50 @@
+/* base/ipc.h — what the processes say to each other.
+ *
+ * The master shares a SOCK_SEQPACKET pair, the channel, with each child. A child that sees its
+ * channel close has lost its master and ends. Records travel on a second pair (base/log.h).
+ * No pointer crosses; the receiver checks length and type first. */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct lc_error;
+
+enum lc_msg_type {
+    LC_MSG_READY = 1, /* worker, logger → master: booted, serving. No payload           */
+    LC_MSG_BOOT_FAILED, /* worker → master: it will exit. struct lc_msg_boot_failed       */
+    LC_MSG_RETIRING, /* worker → master: max_requests reached, replace me. No payload  */
+    LC_MSG_RECORDS, /* anyone → logger, on the record socket: struct lc_record_head…  */
+    LC_MSG_STREAMS, /* master → logger: use these files from now on (base/log.h)      */
+    LC_MSG_REOPEN,  /* master → logger: open all files anew (SIGUSR1). No payload     */
+    LC_MSG_STOP,    /* master → logger: write what is queued, then exit. No payload   */
+};
+
+struct lc_msg_head {
+    uint32_t length; /* of the payload, in bytes */
+    uint16_t type;
+    uint16_t generation; /* of the sender's configuration */
+};
+_Static_assert(sizeof(struct lc_msg_head) == 8, "the wire format is fixed");
+
+struct lc_msg_boot_failed {
+    int32_t exit_code;
+    char text[1024]; /* ends in NUL */
+};
+
+/* The largest message, head included; also the most that one batch of records may hold. */
+enum { LC_MSG_MAX = 65536 };
+
+/* Two connected ends, both close-on-exec; [0] non-blocking for the master's loop, [1] blocking.
+ * 0, or -1 with `err`. */
+int lc_channel_pair(int ends[2], struct lc_error *err);
+
+/* Sends one message; never raises SIGPIPE. 0, or -1 with errno (EAGAIN: full). */
+int lc_channel_send(int fd, enum lc_msg_type type, uint16_t generation,
+                    const void *payload, size_t length);
+
+/* Receives one message into `buffer` of at least LC_MSG_MAX bytes and checks its head. Returns
+ * the payload's length with `*head` filled and the payload at the buffer's start; -1 with errno
+ * EAGAIN when none is waiting, EBADMSG for one that is not well formed, EPIPE when the other
+ * end is closed. */
+ssize_t lc_channel_receive(int fd, struct lc_msg_head *head, void *buffer, size_t size);

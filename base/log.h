@@ -1,0 +1,58 @@
+/* base/log.h — the sending side of the log, one for each process.
+ *
+ * Every record goes to the logger process over one SOCK_SEQPACKET pair. Access lines of one loop
+ * turn are gathered into one message; error records leave at once, taking along what was
+ * gathered before them. When the socket is full, records wait in a bounded buffer; what must be
+ * dropped is counted, and the count is reported as a record of its own as soon as there is
+ * room. */
+#pragma once
+#include <licorne/log.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum lc_stream_id { LC_STREAM_ERROR, LC_STREAM_ACCESS, LC_STREAM_COUNT };
+
+/* What a message on the record socket holds, one after another: this head, then `length` bytes
+ * of text including its newline. The message itself begins with a struct lc_msg_head. */
+struct lc_record_head {
+    uint16_t stream; /* enum lc_stream_id */
+    uint16_t unused;
+    uint32_t length;
+};
+_Static_assert(sizeof(struct lc_record_head) == 8, "the wire format is fixed");
+
+/* The payload of LC_MSG_STREAMS: for each stream in the order of their ids, where it goes
+ * ("-" is stdout for access and stderr for error; "" is nowhere; else a file's path), each
+ * text ended by NUL. */
+
+/* From now on records go to `fd` (not owned); -1: straight to stderr, as before any logger runs.
+ * May be called again, after a fork or when the settings changed. */
+void lc_log_open(int fd, enum lc_level threshold);
+
+/* A finished line for a stream, without its newline; joins the batch of this turn. A line longer
+ * than LC_MSG_MAX allows is cut. */
+void lc_log_send(enum lc_stream_id stream, const char *line, size_t len);
+
+/* The same without a copy: room for a line of at most `len` bytes, to be filled and then sent
+ * with the length it really has (0 sends nothing). No other call may come between. NULL when the
+ * buffer is full: the record is counted as dropped. */
+char *lc_log_reserve(enum lc_stream_id stream, size_t len);
+void lc_log_commit(size_t len);
+
+/* Sends the batch. False while records still wait for room in the socket: call again when
+ * lc_log_fd() is writable, and at the end of each turn. */
+bool lc_log_flush(void);
+bool lc_log_is_waiting(void);
+int lc_log_fd(void);
+
+/* Sends everything, waiting at most `limit_ms`; before a process exits. */
+void lc_log_drain(int limit_ms);
+
+/* Records dropped by this process so far. */
+uint64_t lc_log_dropped(void);
+
+/* "debug" ... "critical" in any case, also "warn" and "fatal"; anything else is LC_INFO, as in
+ * Gunicorn. */
+enum lc_level lc_level_of(const char *name);

@@ -1,0 +1,61 @@
+/* base/scoreboard.h — what every worker is doing, in memory shared by all processes.
+ *
+ * One mapping, made by the master before its first fork; one slot a worker, written by that
+ * worker only (the master claims and frees slots while no process uses them). The master's
+ * timeouts read it; there are no heartbeat files. */
+#pragma once
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct lc_error;
+
+enum lc_slot_state {
+    LC_SLOT_FREE,
+    LC_SLOT_BOOTING, /* no heartbeat is expected yet               */
+    LC_SLOT_SERVING,
+    LC_SLOT_DRAINING, /* accepts nothing new, finishes what it has  */
+};
+
+enum { LC_HAND_METHOD = 16, LC_HAND_TARGET = 160, LC_HAND_CLIENT = 48 };
+
+/* The request in hand. `version` is odd while the worker writes (a sequence lock): a reader
+ * takes a copy and asks again whether it changed meanwhile. */
+struct lc_hand {
+    _Atomic uint32_t version;
+    uint32_t is_busy;
+    uint64_t started_ms; /* lc_clock_ms */
+    char method[LC_HAND_METHOD];
+    char target[LC_HAND_TARGET]; /* cut if longer */
+    char client[LC_HAND_CLIENT];
+};
+
+struct lc_slot {
+    _Alignas(64) _Atomic uint64_t heartbeat_ms; /* lc_clock_ms of the latest loop turn */
+    _Atomic uint32_t state;
+    _Atomic int32_t pid;
+    _Atomic uint32_t connections;
+    _Atomic uint32_t in_flight; /* requests begun and not answered */
+    _Atomic uint64_t requests;
+    struct lc_hand hand;
+};
+
+enum { LC_SLOTS_MAX = 1024 };
+
+struct lc_scoreboard {
+    uint32_t count;
+    struct lc_slot slots[]; /* aligned: sizeof is a multiple of 64 */
+};
+
+/* A zeroed board that children inherit by fork; NULL and `err` if memory is short. */
+struct lc_scoreboard *lc_scoreboard_create(uint32_t slots, struct lc_error *err);
+void lc_scoreboard_destroy(struct lc_scoreboard *board);
+
+/* Writer: the request that the application is about to see, cut to fit. */
+void lc_slot_take_in_hand(struct lc_slot *slot, uint64_t now_ms, const char *method,
+                          uint32_t method_len, const char *target, uint32_t target_len,
+                          const char *client);
+void lc_slot_put_down(struct lc_slot *slot);
+
+/* Reader: a consistent copy with NUL-terminated texts; false when nothing is in hand. */
+bool lc_slot_in_hand(const struct lc_slot *slot, struct lc_hand *copy);

@@ -1,0 +1,61 @@
+/* licorne/app.h — what answers requests: the routes of a native module, or a kind of
+ * application that a plugin brings (Python's WSGI). */
+#pragma once
+#include <licorne/api.h>
+#include <licorne/request.h>
+#include <stddef.h>
+
+LC_C_BEGIN
+
+struct lc_error;
+
+/* What a step of the pipeline says. */
+enum lc_step {
+    LC_NEXT,  /* not mine: let the next one see the request            */
+    LC_DONE,  /* answered: the response has been ended                 */
+    LC_LATER, /* will be answered later; the loop goes on to others    */
+};
+
+/* A route's handler; `state` is what the module's `open` made. */
+typedef enum lc_step (*lc_handler_fn)(struct lc_request *request, void *state);
+
+/* One entry of a route table. The table ends with an entry whose path is NULL. */
+struct lc_route {
+    const char *methods; /* "GET" (answers HEAD too), "GET, POST"; NULL: any          */
+    const char *path;    /* "/users/{id}", "/static/{path...}" (the rest, with slashes) */
+    lc_handler_fn handler;
+};
+
+/* How an application is to be opened; valid during `open` only. */
+struct lc_app_options {
+    const char *spec;       /* "shop.wsgi:application"                              */
+    const char *chdir;      /* absolute; where the application's modules are sought */
+    const char *pythonpath; /* more such folders, comma separated, or NULL          */
+    const char *python;     /* the interpreter to serve, or NULL: look for it       */
+    bool is_multiprocess;   /* more than one worker                                 */
+    bool is_multithread;    /* more than one thread calls the application           */
+};
+
+/* A kind of application. All calls come from the worker's loop thread. */
+struct lc_app_ops {
+    const char *name; /* "wsgi" */
+
+    /* Loads the application, in the worker, after privileges were dropped. NULL with `err`
+     * (LC_E_BOOT or LC_E_APP_LOAD); long explanations are logged before it returns. */
+    void *(*open)(const struct lc_app_options *options, struct lc_error *err);
+
+    /* Answers one request: LC_DONE, or LC_LATER after LC_FLOW_WAIT. */
+    enum lc_step (*call)(void *app, struct lc_request *request);
+
+    /* After LC_LATER: the client has caught up or has gone. Goes on writing; has ended the
+     * response, or waits again. */
+    void (*resume)(void *app, struct lc_request *request);
+
+    /* The loop is about to sleep and other threads may run (release the GIL). Only called
+     * after `call` or `resume` in the same turn; may be NULL. */
+    void (*turn_end)(void *app);
+
+    void (*close)(void *app);
+};
+
+LC_C_END

@@ -1,0 +1,88 @@
+/* licorne/request.h — a request as a controller sees it.
+ *
+ * A request belongs to the worker. It, and every slice that these calls return, is valid from
+ * the call of the controller until the controller has ended the response. All calls belong on
+ * the worker's loop thread. */
+#pragma once
+#include <licorne/api.h>
+#include <licorne/slice.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+LC_C_BEGIN
+
+struct lc_arena;
+struct lc_request;
+
+struct lc_header {
+    struct lc_slice name;
+    struct lc_slice value;
+};
+
+/* Who speaks to whom on a connection. Texts end in NUL and live as long as the connection. */
+struct lc_endpoints {
+    const char *remote_addr; /* "192.0.2.7", "2001:db8::7"; "" on a unix socket    */
+    const char *remote_port; /* "51234"; NULL on a unix socket                     */
+    const char *server_addr; /* the listening socket's own address, or unix path   */
+    const char *server_port; /* "8000"; NULL on a unix socket                      */
+    bool is_unix;
+};
+
+/* A place for a controller to keep something with a connection (a cached object). `release` is
+ * called with `data` when the connection closes or is handed to another owner. */
+struct lc_keep {
+    void *data;
+    void (*release)(void *data);
+};
+
+/* The method as received: "GET" (RFC 9110, 9). */
+LC_API struct lc_slice lc_request_method(const struct lc_request *request);
+/* The request target exactly as received: "/a%20b?x=1" (RFC 9112, 3.2). */
+LC_API struct lc_slice lc_request_target(const struct lc_request *request);
+/* The target's path, percent-decoded; may hold any byte, also NUL. */
+LC_API struct lc_slice lc_request_path(const struct lc_request *request);
+/* The target's path as received, still percent-encoded. */
+LC_API struct lc_slice lc_request_raw_path(const struct lc_request *request);
+/* What follows "?", not decoded; empty when there is none. */
+LC_API struct lc_slice lc_request_query(const struct lc_request *request);
+/* 10 for HTTP/1.0, 11 for HTTP/1.1. */
+LC_API int lc_request_version(const struct lc_request *request);
+/* "http" or "https". */
+LC_API struct lc_slice lc_request_scheme(const struct lc_request *request);
+LC_API const struct lc_endpoints *lc_request_endpoints(const struct lc_request *request);
+
+/* The value of the first field of this name, in any case; {NULL, 0} when it was not sent. */
+LC_API struct lc_slice lc_request_header(const struct lc_request *request,
+                                         const char *name);
+/* All fields in the order of their arrival; names as sent, values without blanks around. */
+LC_API const struct lc_header *lc_request_headers(const struct lc_request *request,
+                                                  size_t *count);
+
+/* What a route's "{name}" matched, percent-decoded; {NULL, 0} when the route has no such part. */
+LC_API struct lc_slice lc_request_param(const struct lc_request *request,
+                                        const char *name);
+
+/* The body. It is complete before the controller is called (large ones lie in a file), so no
+ * read blocks. `lc_request_body_size` is its length after any chunked coding was removed. */
+LC_API uint64_t lc_request_body_size(const struct lc_request *request);
+/* Copies the next at most `size` bytes to `into`; 0 at the end, -1 with errno on a read error. */
+LC_API ssize_t lc_request_body_read(struct lc_request *request, void *into, size_t size);
+/* The unread rest without copying, when it lies in memory: its bytes, which are not consumed.
+ * {NULL, 0} when it lies in a file or nothing is left. */
+LC_API struct lc_slice lc_request_body_peek(struct lc_request *request);
+/* Marks the next `size` bytes as read. */
+LC_API void lc_request_body_skip(struct lc_request *request, size_t size);
+
+/* Memory that lives as long as the request. */
+LC_API struct lc_arena *lc_request_arena(struct lc_request *request);
+
+/* One pointer for the controller, NULL at first. */
+LC_API void *lc_request_data(const struct lc_request *request);
+LC_API void lc_request_set_data(struct lc_request *request, void *data);
+
+/* The connection's keep for the controller; empty for a new connection. */
+LC_API struct lc_keep *lc_request_keep(struct lc_request *request);
+
+LC_C_END

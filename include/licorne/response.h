@@ -1,0 +1,90 @@
+/* licorne/response.h — how a controller answers.
+ *
+ * Either whole:      lc_response_status, lc_response_header ..., lc_response_send
+ * or piece by piece: lc_response_status, lc_response_header ..., lc_response_write ...,
+ *                    lc_response_end (or lc_response_abort when it cannot be finished).
+ *
+ * The server adds Server, Date, Connection and the framing (Content-Length, chunked), and drops
+ * hop-by-hop fields that a controller sets. For HEAD, 1xx, 204 and 304 no body leaves, whatever
+ * the controller wrote. */
+#pragma once
+#include <licorne/api.h>
+#include <licorne/app.h>
+#include <licorne/request.h>
+#include <licorne/slice.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+LC_C_BEGIN
+
+struct lc_error;
+
+/* What a controller should do after it wrote a piece. */
+enum lc_flow {
+    LC_FLOW_GO, /* go on                                                                  */
+    LC_FLOW_WAIT, /* the client reads slowly: return LC_LATER, `resume` is called once it
+                   * has caught up. What was written is safe; writing more is still allowed,
+                   * and costs memory                                                       */
+    LC_FLOW_GONE, /* the client has gone or what was written cannot be sent: end at once    */
+};
+
+/* Status code, 200 by default, with its standard reason phrase. */
+LC_API void lc_response_status(struct lc_request *request, int code);
+
+/* The whole status line's text as WSGI has it: "404 Not Found". -1 with `err` when it does not
+ * begin with three digits or holds control bytes. */
+LC_API int lc_response_status_line(struct lc_request *request, struct lc_slice status,
+                                   struct lc_error *err);
+
+/* Adds a field; both texts are copied. -1 with `err`, and nothing added, when the name is no
+ * token, the value holds CR, LF, NUL or another control byte than tab, or the value of
+ * Content-Length is no number. */
+LC_API int lc_response_header(struct lc_request *request, struct lc_slice name,
+                              struct lc_slice value, struct lc_error *err);
+
+/* Forgets status and fields, as long as nothing was sent (WSGI's exc_info). */
+LC_API void lc_response_reset(struct lc_request *request);
+
+/* Whether the head has left or is about to: status and fields can no longer change. */
+LC_API bool lc_response_is_started(const struct lc_request *request);
+
+/* The whole answer: `body` is copied if it is small and written at once if it is large, so the
+ * caller may free it when the call returns. Ends the response. */
+LC_API void lc_response_send(struct lc_request *request, struct lc_slice body);
+
+/* The same for a body that is not copied: it must stay until `release(owner)` was called,
+ * which may be before this call returns. `release` is called exactly once. */
+LC_API void lc_response_send_owned(struct lc_request *request, struct lc_slice body,
+                                   void (*release)(void *owner), void *owner);
+
+/* Sugar: status, Content-Type and a body in one call; always returns LC_DONE (see app.h). */
+LC_API enum lc_step lc_response_text(struct lc_request *request, int code,
+                                     const char *text);
+LC_API enum lc_step lc_response_bytes(struct lc_request *request, int code,
+                                      const char *content_type, struct lc_slice body);
+
+/* One piece of the body; the bytes are copied if they cannot be sent at once. The first piece
+ * takes the head along. Pieces may be held back until lc_response_flush, the end of the
+ * response or of the loop's turn. Bytes beyond the Content-Length are cut (and logged). */
+LC_API enum lc_flow lc_response_write(struct lc_request *request, struct lc_slice piece);
+
+/* Lets everything leave that was written so far. Needed before the controller does something
+ * slow while the response is unfinished. */
+LC_API enum lc_flow lc_response_flush(struct lc_request *request);
+
+/* For a controller that cannot return in the middle: waits until the client has caught up, at
+ * most `write_timeout`. The worker serves nobody else meanwhile. */
+LC_API enum lc_flow lc_response_wait(struct lc_request *request);
+
+/* Bytes that still fit under the response's Content-Length; UINT64_MAX without one. 0 tells
+ * that the response is complete but for lc_response_end. */
+LC_API uint64_t lc_response_left(const struct lc_request *request);
+
+/* The body is complete. Fewer bytes than the Content-Length: logged, the connection closes. */
+LC_API void lc_response_end(struct lc_request *request);
+
+/* The answer cannot be finished. Before the head: a 500 page. After: the connection closes
+ * without the last chunk, so that the client sees that something is missing. */
+LC_API void lc_response_abort(struct lc_request *request);
+
+LC_C_END

@@ -1,0 +1,15 @@
+/* master/main.c — the one file that knows all the rooms: it hands the master its roles. */
+#include "master/master.h"
+
+#include "base/inherit.h"
+#include "logger/logger.h"
+#include "worker/worker.h"
+
+static const struct lc_role worker = {.name = "worker", .run = lc_worker_run};
+static const struct lc_role logger = {.name = "logger", .run = lc_logger_run};
+static const struct lc_roles roles = {.worker = &worker, .logger = &logger};
+
+int main(int argc, char **argv)
+{
+    return lc_master_main(argc, argv, &roles);
+}
