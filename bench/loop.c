@@ -39,7 +39,8 @@ static int listen_on(in_port_t port)
 
     die_unless(fd >= 0, "socket");
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* accepted ones inherit it */
+    /* Accepted connections inherit it. */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     die_unless(bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0, "bind");
     die_unless(listen(fd, 2048) == 0, "listen");
     return fd;
