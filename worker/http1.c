@@ -83,6 +83,23 @@ __attribute__((format(printf, 4, 5))) static bool fail(struct lc_http1 *http1, i
         return fail(http1, 400, "Bad Request", format, repr_); \
     } while (0)
 
+/* The same for a field name, which Gunicorn shows in upper case. */
+#define FAIL_UPPER(http1, format, name)                                   \
+    do {                                                                  \
+        char upper_[200];                                                 \
+        FAIL_WITH(http1, format, to_upper(upper_, sizeof(upper_), name)); \
+    } while (0)
+
+static struct lc_slice to_upper(char *out, size_t room, struct lc_slice name)
+{
+    size_t len = name.len < room ? name.len : room;
+
+    for (size_t i = 0; i < len; i++)
+        out[i] = name.at[i] >= 'a' && name.at[i] <= 'z' ? (char)(name.at[i] - 32)
+                                                        : name.at[i];
+    return (struct lc_slice){out, len};
+}
+
 static bool fail_limit(struct lc_http1 *http1, const char *what)
 {
     return fail(http1, 431, "Request Header Fields Too Large",
@@ -210,13 +227,29 @@ static bool check_line_length(struct lc_http1 *http1, size_t len)
                 http1->limits->line);
 }
 
-static bool check_field_line(struct lc_http1 *http1, struct lc_slice line)
+/* The name that a field line begins with: all of it when there is no colon. */
+static struct lc_slice name_on(struct lc_slice line)
+{
+    const char *colon = memchr(line.at, ':', line.len);
+
+    return (struct lc_slice){line.at,
+                             colon != NULL ? (size_t)(colon - line.at) : line.len};
+}
+
+/* What only the whole line tells; `previous` is the field line before it, if any. llhttp takes some
+ * lines that begin with a blank or a bare CR for something else, so none such reaches it. */
+static bool check_field_line(struct lc_http1 *http1, struct lc_slice line,
+                             struct lc_slice previous)
 {
     if (line.len + 2 > http1->limits->field_size)
         return fail_limit(http1, " size");
-    if (is_blank(line.at[0]))
-        FAIL_WITH(http1, "Obsolete line folding is unacceptable: %s", trimmed(line));
-    return true;
+    if (is_token_char[(unsigned char)line.at[0]])
+        return true;
+    if (is_blank(line.at[0]) && previous.len != 0)
+        FAIL_UPPER(http1, "Obsolete line folding is unacceptable: %s", name_on(previous));
+    if (line.at[0] == ':' || memchr(line.at, ':', line.len) == NULL)
+        FAIL_WITH(http1, "Invalid HTTP Header: %s", line);
+    FAIL_WITH(http1, "Invalid HTTP header name: %s", name_on(line));
 }
 
 /* What has come of a line that is not complete yet. */
@@ -268,8 +301,9 @@ static int find_end(struct lc_http1 *http1, struct lc_slice head, size_t *length
             fail_limit(http1, "");
             return -1;
         }
-        if (!check_field_line(http1, line))
+        if (!check_field_line(http1, line, http1->previous))
             return -1;
+        http1->previous = line;
     }
 }
 
@@ -538,33 +572,50 @@ static const llhttp_t *parser_behind_line(bool is_1_0)
     return &parsers[is_1_0];
 }
 
-/* llhttp stopped at a field: says which in Gunicorn's words. */
-static void explain_field(struct lc_http1 *http1, struct lc_slice fields,
+/* llhttp stopped in a field: says which, in Gunicorn's words. */
+static bool explain_field(struct lc_http1 *http1, struct lc_slice fields,
                           const char *where)
 {
     const char *end = fields.at + fields.len;
-    const char *start = where > end || where < fields.at ? fields.at : where;
-    char repr[400];
+    const char *start = where >= end || where < fields.at ? fields.at : where;
 
-    if (start > fields.at && start[-1] == '\n' && http1->field.at != NULL)
-        start--; /* it complains at the start of the next line */
+    if (http1->has_failed)
+        return false;
     while (start > fields.at && start[-1] != '\n')
         start--;
-    const char *stop = memchr(start, '\r', (size_t)(end - start));
-    struct lc_slice line = {start, (size_t)((stop != NULL ? stop : end) - start)};
-    const char *colon = memchr(line.at, ':', line.len);
+    const char *stop = memchr(start, '\n', (size_t)(end - start));
+    struct lc_slice line = {start, (size_t)((stop != NULL ? stop - 1 : end) - start)};
+    if (memchr(line.at, ':', line.len) == NULL)
+        FAIL_WITH(http1, "Invalid HTTP Header: %s", line);
+    if (!is_token(name_on(line)))
+        FAIL_WITH(http1, "Invalid HTTP header name: %s", name_on(line));
+    FAIL_UPPER(http1, "Invalid HTTP Header: %s", name_on(line));
+}
 
-    if (colon == NULL || colon == line.at) {
-        put_repr(repr, sizeof(repr), line);
-        fail(http1, 400, "Bad Request", "Invalid HTTP Header: %s", repr);
-        return;
-    }
-    struct lc_slice name = {line.at, (size_t)(colon - line.at)};
-    put_repr(repr, sizeof(repr), name);
-    if (!is_token(name))
-        fail(http1, 400, "Bad Request", "Invalid HTTP header name: %s", repr);
-    else
-        fail(http1, 400, "Bad Request", "Invalid HTTP Header: %s", repr);
+/* llhttp looks at lengths and codings while it reads them, before we are told. */
+static bool fail_framing(struct lc_http1 *http1, llhttp_errno_t code)
+{
+    bool is_coding = code == HPE_INVALID_TRANSFER_ENCODING && !http1->has_content_length;
+
+    return bad_field(http1, is_coding ? "TRANSFER-ENCODING" : "CONTENT-LENGTH");
+}
+
+/* Lets llhttp split the fields, which are whole lines up to and with the empty one. */
+static bool take_fields(struct lc_http1 *http1, struct lc_slice fields)
+{
+    http1->parser = *parser_behind_line(http1->request->version < 11);
+    http1->parser.data = http1;
+
+    llhttp_errno_t code = llhttp_execute(&http1->parser, fields.at, fields.len);
+    const char *stop = llhttp_get_error_pos(&http1->parser);
+    if (code == HPE_OK && http1->is_past_head)
+        return true;
+    if (code == HPE_PAUSED && http1->is_complete && stop == fields.at + fields.len)
+        return true;
+    if (code == HPE_UNEXPECTED_CONTENT_LENGTH || code == HPE_INVALID_CONTENT_LENGTH ||
+        code == HPE_INVALID_TRANSFER_ENCODING)
+        return fail_framing(http1, code);
+    return explain_field(http1, fields, stop);
 }
 
 /* --- from outside -------------------------------------------------------------------------- */
@@ -591,6 +642,8 @@ enum lc_http1_result lc_http1_head(struct lc_http1 *http1, struct lc_slice head,
     if (http1->line_base != NULL && http1->line_base != head.at) {
         request->method.at = head.at + (request->method.at - http1->line_base);
         request->target.at = head.at + (request->target.at - http1->line_base);
+        if (http1->previous.len != 0)
+            http1->previous.at = head.at + (http1->previous.at - http1->line_base);
     }
     http1->line_base = head.at;
     switch (find_end(http1, head, &length)) {
@@ -601,15 +654,8 @@ enum lc_http1_result lc_http1_head(struct lc_http1 *http1, struct lc_slice head,
 
     const char *fields = memchr(request->target.at, '\n', length) + 1;
     size_t fields_len = (size_t)(head.at + length - fields);
-    http1->parser = *parser_behind_line(request->version < 11);
-    http1->parser.data = http1;
-    llhttp_errno_t failed = llhttp_execute(&http1->parser, fields, fields_len);
-    if (failed != HPE_OK && failed != HPE_PAUSED) {
-        explain_field(http1, (struct lc_slice){fields, fields_len},
-                      llhttp_get_error_pos(&http1->parser));
+    if (!take_fields(http1, (struct lc_slice){fields, fields_len}))
         return LC_HTTP1_FAIL;
-    }
-    lc_assert(http1->is_past_head);
     lc_request_split_target(request);
     *used = length;
     return http1->is_complete ? LC_HTTP1_DONE : LC_HTTP1_HEAD;

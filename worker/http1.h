@@ -56,9 +56,10 @@ struct lc_http1 {
     bool is_past_head;
     bool says_close, says_keep; /* Connection: close, keep-alive */
     bool has_host, has_content_type, has_content_length, has_scheme;
-    size_t overhead;       /* framing bytes since the last byte of body    */
-    const char *body_end;  /* of the last piece of body in this call       */
-    const char *line_base; /* where the head was when its line was read    */
+    size_t overhead;          /* framing bytes since the last byte of body    */
+    const char *body_end;     /* of the last piece of body in this call       */
+    struct lc_slice previous; /* the field line before the one in hand      */
+    const char *line_base;    /* where the head was when its line was read    */
 
     struct lc_http1_fault *fault;
     struct lc_slice field; /* the name that waits for its value */
