@@ -75,6 +75,7 @@ struct lc_request {
     struct lc_pipeline *pipeline;
     struct lc_param params[LC_PARAM_COUNT];
     unsigned param_count;
+    const struct lc_route *route; /* a native application's; NULL: none */
     void *data;    /* the controller's */
     bool is_later; /* LC_LATER was said */
 
