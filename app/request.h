@@ -76,9 +76,10 @@ struct lc_request {
     struct lc_pipeline *pipeline;
     struct lc_param params[LC_PARAM_COUNT];
     unsigned param_count;
-    void *data;       /* the controller's */
-    bool is_later;    /* LC_LATER was said */
-    bool is_detached; /* its bytes lie in the arena */
+    const struct lc_route *route; /* a native application's; NULL: none */
+    void *data;                   /* the controller's */
+    bool is_later;                /* LC_LATER was said */
+    bool is_detached;             /* its bytes lie in the arena */
 
     struct lc_response response;
     uint64_t started_us; /* the head's first byte was read; lc_clock_us */
