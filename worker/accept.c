@@ -20,7 +20,9 @@ enum { ACCEPTS_PER_WAKE = 4 };
 
 static bool is_full(const struct lc_server *server)
 {
-    return server->conn_count >= (unsigned)server->config->worker_connections;
+    int64_t most = server->config->worker_connections;
+
+    return server->conn_count >= (most < 1 ? 1 : most);
 }
 
 static void pause_accepting(struct lc_server *server)

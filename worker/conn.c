@@ -218,42 +218,42 @@ static void mind_the_held(struct lc_server *server)
         lc_reply_flush_all(server);
 }
 
-static void start_request(struct lc_conn *conn)
+/* The application gets its turn: with a new request, or to go on with an unfinished response. */
+static void call_application(struct lc_conn *conn,
+                             void (*call)(struct lc_pipeline *, struct lc_request *))
 {
     struct lc_exchange *exchange = conn->exchange;
     struct lc_request *request = &exchange->request;
     struct lc_server *server = conn->server;
+    struct lc_slot *slot = server->inherit->slot;
 
-    lc_gather_finish(&exchange->body, &request->body);
     mind_the_held(server);
-    lc_slot_take_in_hand(server->inherit->slot, uv_now(&server->loop), request->method.at,
+    lc_slot_take_in_hand(slot, uv_now(&server->loop), request->method.at,
                          (uint32_t)request->method.len, request->target.at,
                          (uint32_t)request->target.len, conn->remote_addr);
-    server->in_flight++;
-    exchange->is_counted = true;
     exchange->is_calling = true;
-    lc_pipeline_start(server->pipeline, request);
+    call(server->pipeline, request);
     exchange->is_calling = false;
-    lc_slot_put_down(server->inherit->slot);
+    lc_slot_put_down(slot);
     lc_server_time_call(server);
     if (request->response.is_ended)
         conn_enter(conn, LC_CONN_REPLYING);
 }
 
-/* The application goes on with a response that it left unfinished. */
-static void resume_request(struct lc_conn *conn)
+static void start_request(struct lc_conn *conn)
 {
     struct lc_exchange *exchange = conn->exchange;
-    struct lc_server *server = conn->server;
 
-    lc_server_start_call(server);
-    mind_the_held(server);
-    exchange->is_calling = true;
-    lc_pipeline_resume(server->pipeline, &exchange->request);
-    exchange->is_calling = false;
-    lc_server_time_call(server);
-    if (exchange->request.response.is_ended)
-        conn_enter(conn, LC_CONN_REPLYING);
+    lc_gather_finish(&exchange->body, &exchange->request.body);
+    exchange->is_counted = true;
+    conn->server->in_flight++;
+    call_application(conn, lc_pipeline_start);
+}
+
+static void resume_request(struct lc_conn *conn)
+{
+    lc_server_start_call(conn->server);
+    call_application(conn, lc_pipeline_resume);
 }
 
 void lc_conn_on_ended(struct lc_conn *conn)
@@ -450,13 +450,13 @@ static void take_input(struct lc_conn *conn, struct lc_slice input)
         break;
     case LC_CONN_RECEIVING:
     case LC_CONN_HANDLING:
+    case LC_CONN_REPLYING: /* its log line is still to come */
         if (!detach(conn)) {
             lc_conn_abandon(conn);
             return;
         }
         break;
-    case LC_CONN_IDLE:
-    case LC_CONN_REPLYING: break;
+    case LC_CONN_IDLE: break;
     case LC_CONN_LINGERING:
     case LC_CONN_CLOSED: return;
     }
