@@ -22,8 +22,8 @@ static const struct lc_app_ops *ops_for(const char *spec, struct lc_error *err)
     if (is_native(spec))
         return &lc_app_native;
 
-    const struct lc_module *plugin =
-        lc_module_load_plugin("python3.so", "licorne-python3", err);
+    const struct lc_module *plugin = lc_module_load_plugin("python3.so",
+                                                           "licorne-python3", err);
     if (plugin == NULL)
         return NULL;
     if (plugin->app == NULL) {
@@ -74,9 +74,10 @@ int lc_controller_open(struct lc_controller *controller, const struct lc_config 
 {
     *controller = (struct lc_controller){0};
     if (config->app == NULL)
-        return lc_error_set(err, LC_E_CONFIG,
-                            "no application: name one, as in licorne shop.wsgi:application "
-                            "or licorne ./shop.so");
+        return lc_error_set(
+            err, LC_E_CONFIG,
+            "no application: name one, as in licorne shop.wsgi:application "
+            "or licorne ./shop.so");
     controller->ops = ops_for(config->app, err);
     return controller->ops == NULL ? -1 : open_app(controller, config, err);
 }

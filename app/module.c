@@ -104,8 +104,8 @@ const struct lc_module *lc_module_load_plugin(const char *name, const char *pack
     if (access(installed, F_OK) == 0)
         return lc_module_load(installed, err);
     lc_error_set(err, LC_E_APP_LOAD,
-                 "the plugin %s is neither in %.*s nor in %s: install the package %s", name,
-                 beside == NULL ? 0 : (int)(file_name(beside) - beside - 1),
+                 "the plugin %s is neither in %.*s nor in %s: install the package %s",
+                 name, beside == NULL ? 0 : (int)(file_name(beside) - beside - 1),
                  beside == NULL ? "" : beside, LICORNE_PLUGIN_DIR, package);
     return NULL;
 }

@@ -83,9 +83,9 @@ static void report(const struct native *native, const struct lc_request *request
 {
     const struct lc_route *route = request->route;
 
-    lc_log(LC_ERROR, "%s: the handler of route %s %s %s (%.*s %.*s)", native->module->name,
-           route->methods != NULL ? route->methods : "*", route->path, what,
-           LC_ARG(request->method), LC_ARG(request->target));
+    lc_log(LC_ERROR, "%s: the handler of route %s %s %s (%.*s %.*s)",
+           native->module->name, route->methods != NULL ? route->methods : "*",
+           route->path, what, LC_ARG(request->method), LC_ARG(request->target));
 }
 
 static enum lc_step call_route(struct native *native, struct lc_request *request)

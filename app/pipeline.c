@@ -12,9 +12,11 @@ struct lc_pipeline {
     bool was_called; /* the application, since the last turn_end */
 };
 
-struct lc_pipeline *lc_pipeline_create(const struct lc_config *config, struct lc_error *err)
+struct lc_pipeline *lc_pipeline_create(const struct lc_config *config,
+                                       struct lc_error *err)
 {
-    struct lc_error why = {.code = LC_E_NONE}; /* an `open` is promised a place for its reasons */
+    struct lc_error why = {
+        .code = LC_E_NONE}; /* an `open` is promised a place for its reasons */
     struct lc_pipeline *pipeline = lc_new(struct lc_pipeline);
 
     if (lc_controller_open(&pipeline->controller, config, &why) == 0)
@@ -53,8 +55,7 @@ static enum lc_step not_found(struct lc_pipeline *pipeline, struct lc_request *r
 typedef enum lc_step (*step_fn)(struct lc_pipeline *pipeline, struct lc_request *request);
 
 static const step_fn steps[] = {
-    call_application,
-    not_found, /* what nobody has answered */
+    call_application, not_found, /* what nobody has answered */
 };
 
 /* --- the walk --------------------------------------------------------------------------- */

@@ -55,8 +55,8 @@ struct reading {
 
 #define METHODS(route) ((route)->methods != NULL ? (route)->methods : "*")
 
-#define bad_route(err, route, text, ...)                                             \
-    lc_error_set((err), LC_E_APP_LOAD, "route %s %s: " text, METHODS(route),         \
+#define bad_route(err, route, text, ...)                                     \
+    lc_error_set((err), LC_E_APP_LOAD, "route %s %s: " text, METHODS(route), \
                  (route)->path, ##__VA_ARGS__)
 
 /* Where `text` is among the literals, or should be inserted. */
@@ -80,9 +80,10 @@ static struct node *take_literal(struct node *node, struct lc_slice text)
     if (!is_there) {
         size_t behind = node->literal_count - at;
 
-        node->literals =
-            lc_realloc(node->literals, (node->literal_count + 1) * sizeof(struct node));
-        memmove(&node->literals[at + 1], &node->literals[at], behind * sizeof(struct node));
+        node->literals = lc_realloc(node->literals,
+                                    (node->literal_count + 1) * sizeof(struct node));
+        memmove(&node->literals[at + 1], &node->literals[at],
+                behind * sizeof(struct node));
         node->literals[at] = (struct node){.text = text};
         node->literal_count++;
     }
@@ -137,8 +138,7 @@ static int take_braces(struct reading *reading, struct lc_slice segment, bool is
     bool is_rest = ends_in_dots(name);
 
     if (is_rest && !is_last)
-        return bad_route(err, reading->route, "nothing may follow %.*s",
-                         LC_ARG(segment));
+        return bad_route(err, reading->route, "nothing may follow %.*s", LC_ARG(segment));
     if (is_rest)
         name.len -= 3;
     if (take_param(reading, name, err) < 0)
@@ -207,8 +207,8 @@ static int add_entry(const struct reading *reading, struct lc_slice method,
         return bad_route(err, reading->route, "route %s %s takes the same requests",
                          METHODS(other->route), other->route->path);
 
-    node->entries =
-        lc_realloc(node->entries, (node->entry_count + 1) * sizeof(struct entry));
+    node->entries = lc_realloc(node->entries,
+                               (node->entry_count + 1) * sizeof(struct entry));
     struct entry *entry = &node->entries[node->entry_count++];
     *entry = (struct entry){.method = method, .route = reading->route};
     memcpy(entry->names, reading->names, sizeof(entry->names));
@@ -301,8 +301,8 @@ void lc_router_destroy(struct lc_router *router)
 
 struct search {
     struct lc_request *request;
-    const char *end; /* of the raw path */
-    bool is_encoded; /* the raw path holds a "%" */
+    const char *end;                         /* of the raw path */
+    bool is_encoded;                         /* the raw path holds a "%" */
     struct lc_slice matched[LC_PARAM_COUNT]; /* still encoded */
     struct lc_slice allow;
 };
@@ -417,7 +417,8 @@ static const struct entry *walk(struct search *search, const struct node *node,
 }
 
 const struct lc_route *lc_router_match(const struct lc_router *router,
-                                       struct lc_request *request, struct lc_slice *allowed)
+                                       struct lc_request *request,
+                                       struct lc_slice *allowed)
 {
     struct lc_slice path = request->raw_path;
 
@@ -437,9 +438,9 @@ const struct lc_route *lc_router_match(const struct lc_router *router,
     request->param_count = entry->name_count;
     for (unsigned i = 0; i < entry->name_count; i++)
         request->params[i] = (struct lc_param){
-            entry->names[i],
-            search.is_encoded ? lc_percent_decode(&request->arena, search.matched[i])
-                              : search.matched[i]};
+            entry->names[i], search.is_encoded
+                                 ? lc_percent_decode(&request->arena, search.matched[i])
+                                 : search.matched[i]};
     return entry->route;
 }
 
