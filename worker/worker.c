@@ -380,3 +380,21 @@ int lc_worker_run(const struct lc_inherit *inherit)
     lc_log_drain(LAST_LINES_MS);
     return 0;
 }
+
+int lc_worker_check(const struct lc_config *config)
+{
+    struct lc_error err = {.code = LC_E_NONE};
+    struct lc_access_log *access_log = lc_access_log_create(config, &err);
+    struct lc_pipeline *pipeline = err.code == LC_E_NONE
+                                       ? lc_pipeline_create(config, &err)
+                                       : NULL;
+
+    lc_access_log_destroy(access_log);
+    if (pipeline == NULL) {
+        fprintf(stderr, "\nError: %s\n", err.text);
+        return -1;
+    }
+    lc_pipeline_turn_end(pipeline);
+    lc_pipeline_destroy(pipeline);
+    return 0;
+}
