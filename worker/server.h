@@ -79,7 +79,7 @@ struct lc_server {
     struct lc_exchange *free_exchanges; /* a pool, linked by their own memory */
     unsigned free_exchange_count;
 
-    struct lc_http1_limits limits;
+    struct lc_limits limits;
     uint64_t requests;
     uint32_t in_flight; /* requests that the application has */
     uint64_t retire_at; /* max_requests with jitter; 0: never */

@@ -272,7 +272,7 @@ static void init(struct lc_server *server, const struct lc_inherit *inherit)
         .read_buffer = lc_malloc(LC_READ_SIZE),
         .retire_at = retirement(inherit->config),
     };
-    lc_http1_limits_init(&server->limits, inherit->config);
+    lc_limits_init(&server->limits, inherit->config);
     lc_list_init(&server->conns);
     lc_list_init(&server->held);
     for (int kind = 0; kind < LC_DEADLINE_COUNT; kind++)
