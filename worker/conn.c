@@ -214,7 +214,7 @@ static void mind_the_held(struct lc_server *server)
 {
     if (!lc_list_is_empty(&server->held) &&
         (server->now_us - server->turn_first_us > LC_HOLD_MAX_US ||
-         server->now_us < server->slow_until_us))
+         server->slow_memory > 0))
         lc_reply_flush_all(server);
 }
 

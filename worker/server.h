@@ -72,7 +72,7 @@ struct lc_server {
     size_t turn_used;
     uint64_t turn_first_us; /* when the first of them was held            */
     uint64_t now_us;        /* when the call in hand began                 */
-    uint64_t slow_until_us; /* calls are slow just now: hold nothing      */
+    unsigned slow_memory;   /* above 0: calls are slow just now, hold nothing */
     struct lc_list held;    /* the connections that have answers there    */
 
     char *read_buffer;
