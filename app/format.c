@@ -20,6 +20,7 @@ struct lc_format *lc_format_create(const char *text, struct lc_error *err)
     format->script_name = lc_strdup(script_name != NULL ? script_name : "");
     format->second = -1;
     snprintf(format->pid, sizeof(format->pid), "<%d>", (int)getpid());
+    format->plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     lc_arena_init(&format->arena, format->first_block, sizeof(format->first_block));
 
     if (lc_format_read(format, err) < 0) {
@@ -35,6 +36,7 @@ void lc_format_destroy(struct lc_format *format)
     if (format == NULL)
         return;
     lc_arena_deinit(&format->arena);
+    freelocale(format->plain);
     free(format->values);
     free(format->script_name);
     free(format->software);

@@ -6,6 +6,7 @@
 
 #include <licorne/slice.h>
 
+#include <locale.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -83,6 +84,7 @@ struct lc_format {
     time_t second;     /* of `time_text` */
     char time_text[40];
 
+    locale_t plain;        /* C's, for numbers with a decimal point */
     struct lc_arena arena; /* for the latest line */
     _Alignas(16) char first_block[2048];
 };
