@@ -21,7 +21,7 @@ enum {
     EXIT_LOGGER = 1, /* as Gunicorn's when a log cannot be written */
 
     /* A sender that never pauses must not keep us from ending. */
-    LAST_READS_MS = 5000,
+    LAST_READS_MS = 2000,
     /* What a reader of stdout gets to catch up. */
     LAST_WRITES_MS = 2000,
     /* Workers that outlive a master which was killed still log what they finish. */
