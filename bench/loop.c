@@ -74,9 +74,12 @@ static void serve(int fd)
 
 int main(int argc, char **argv)
 {
-    die_unless(argc == 2, "usage: bench-loop PORT");
+    if (argc != 2) {
+        fputs("usage: bench-loop PORT\n", stderr);
+        return 2;
+    }
 
-    int listener = listen_on((in_port_t)atoi(argv[1]));
+    int listener = listen_on((in_port_t)strtoul(argv[1], NULL, 10));
     int loop = epoll_create1(EPOLL_CLOEXEC);
 
     die_unless(loop >= 0, "epoll_create1");

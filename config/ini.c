@@ -77,7 +77,7 @@ static bool is_comment(const char *line)
     return strncasecmp(line, "rem", 3) == 0 && (line[3] == '\0' || is_blank(line[3]));
 }
 
-/* What follows a blank and a semicolon is a comment; so is nothing at the end. */
+/* What follows a blank and a semicolon is a comment. */
 static void cut_comment(char *line)
 {
     for (char *at = line; *at != '\0'; at++)

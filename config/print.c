@@ -4,7 +4,6 @@
 #include "config/origins.h"
 #include "config/value.h"
 
-#include <ctype.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -184,30 +183,33 @@ enum { ORIGIN_COLUMN = 64 };
 
 static int by_name(const void *a, const void *b)
 {
-    const struct lc_setting *const *left = a, *const *right = b;
+    const size_t *left = a, *right = b;
 
-    return strcmp((*left)->name, (*right)->name);
+    return strcmp(lc_settings[*left].name, lc_settings[*right].name);
+}
+
+static void put_value(FILE *out, const struct lc_config *config, size_t i, int name_width)
+{
+    LC_AUTOFREE char *value = lc_value_text(&lc_settings[i], config);
+    LC_AUTOFREE char *where = lc_origin_text(&config->origins->of[i]);
+    int used = fprintf(out, "%-*s = %s", name_width, lc_settings[i].name, value);
+
+    fprintf(out, "%*s  # %s\n", used < ORIGIN_COLUMN ? ORIGIN_COLUMN - used : 0, "",
+            where);
 }
 
 void lc_config_print(const struct lc_config *config, FILE *out)
 {
-    const struct lc_setting *sorted[LC_SETTING_COUNT];
+    size_t order[LC_SETTING_COUNT];
     int longest = 0;
 
     for (size_t i = 0; i < LC_SETTING_COUNT; i++) {
         int len = (int)strlen(lc_settings[i].name);
 
-        sorted[i] = &lc_settings[i];
+        order[i] = i;
         longest = len > longest ? len : longest;
     }
-    qsort(sorted, LC_SETTING_COUNT, sizeof(sorted[0]), by_name);
-    for (size_t i = 0; i < LC_SETTING_COUNT; i++) {
-        const struct lc_origin *origin = &config->origins->of[sorted[i] - lc_settings];
-        LC_AUTOFREE char *value = lc_value_text(sorted[i], config);
-        LC_AUTOFREE char *where = lc_origin_text(origin);
-        int used = fprintf(out, "%-*s = %s", longest, sorted[i]->name, value);
-
-        fprintf(out, "%*s  # %s\n", used < ORIGIN_COLUMN ? ORIGIN_COLUMN - used : 0, "",
-                where);
-    }
+    qsort(order, LC_SETTING_COUNT, sizeof(order[0]), by_name);
+    for (size_t i = 0; i < LC_SETTING_COUNT; i++)
+        put_value(out, config, order[i], longest);
 }

@@ -214,7 +214,7 @@ static void mind_the_held(struct lc_server *server)
 {
     if (!lc_list_is_empty(&server->held) &&
         (server->now_us - server->turn_first_us > LC_HOLD_MAX_US ||
-         server->now_us < server->slow_until_us))
+         server->slow_memory > 0))
         lc_reply_flush_all(server);
 }
 
@@ -271,7 +271,7 @@ static void complete_request(struct lc_conn *conn)
         server->in_flight--;
         lc_server_count_request(server);
     }
-    if (server->access_log != NULL && exchange->http1.has_line)
+    if (server->access_log != NULL && exchange->http1.policy.has_line)
         lc_access_log_write(server->access_log, &exchange->request, lc_clock_us());
 
     if (conn->is_gone || exchange->is_broken)
@@ -319,7 +319,7 @@ static void refuse(struct lc_conn *conn, int status, const char *reason, const c
 
 static void refuse_fault(struct lc_conn *conn)
 {
-    const struct lc_http1_fault *fault = &conn->exchange->fault;
+    const struct lc_fault *fault = &conn->exchange->fault;
 
     if (fault->status < 500)
         lc_log(LC_WARN, "Invalid request from ip=%s: %s", conn->remote_addr, fault->text);

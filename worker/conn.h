@@ -74,7 +74,7 @@ struct lc_exchange {
     struct lc_conn *conn;
     struct lc_slice head; /* the bytes that the request's slices point into */
     struct lc_http1 http1;
-    struct lc_http1_fault fault;
+    struct lc_fault fault;
     struct lc_gather body;
     bool is_calling; /* the pipeline is on the stack */
     bool is_broken;  /* the response could not be finished */

@@ -11,7 +11,7 @@
 
 enum { POOL_MAX = 256 };
 
-static bool on_body(void *owner, struct lc_slice piece, struct lc_http1_fault *fault)
+static bool on_body(void *owner, struct lc_slice piece, struct lc_fault *fault)
 {
     struct lc_exchange *exchange = owner;
     struct lc_error err;
@@ -20,7 +20,7 @@ static bool on_body(void *owner, struct lc_slice piece, struct lc_http1_fault *f
                       &err) == 0)
         return true;
     lc_log(LC_ERROR, "%s", err.text);
-    *fault = (struct lc_http1_fault){.status = 500, .reason = "Internal Server Error"};
+    *fault = (struct lc_fault){.status = 500, .reason = "Internal Server Error"};
     return false;
 }
 

@@ -1,10 +1,11 @@
 /* worker/http1.h — HTTP/1.x requests out of bytes (RFC 9112), by llhttp and a policy of our own.
  *
- * The head is looked at only when it is complete, so the result never depends on where the
- * bytes were cut. Limits are checked here and nowhere later. llhttp splits fields and decodes
- * bodies; the request line and all rules on names, numbers and framing are ours, the same for every
- * version of llhttp. */
+ * The head is looked at line by line and split only when it is complete, so the result
+ * never depends on where the bytes were cut. llhttp splits fields and decodes bodies; the request
+ * line and all rules on names, numbers and framing are ours (policy.h). */
 #pragma once
+#include "worker/policy.h"
+
 #include <licorne/slice.h>
 
 #include <llhttp.h>
@@ -12,7 +13,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct lc_config;
 struct lc_request;
 
 enum lc_http1_result {
@@ -22,55 +22,33 @@ enum lc_http1_result {
     LC_HTTP1_FAIL, /* `fault` says why; the connection cannot go on           */
 };
 
-/* What to tell the client that sent something wrong. */
-struct lc_http1_fault {
-    int status;
-    const char *reason;
-    char text[512];
-};
-
-struct lc_http1_limits {
-    size_t line;       /* bytes of the request line without CRLF */
-    size_t fields;     /* number of fields                       */
-    size_t field_size; /* bytes of one field line with CRLF      */
-};
-
 /* Called with each piece of the body, in order. False: it cannot be kept, fault is filled. */
 typedef bool (*lc_http1_body_fn)(void *owner, struct lc_slice piece,
-                                 struct lc_http1_fault *fault);
+                                 struct lc_fault *fault);
 
 struct lc_http1 {
     llhttp_t parser;
-    struct lc_request *request;
-    const struct lc_http1_limits *limits;
+    struct lc_policy policy;
     lc_http1_body_fn on_body;
     void *owner;
 
     size_t scanned;     /* bytes of the head known to hold no end of it     */
     size_t line_start;  /* of the line that is being scanned                */
     size_t field_count; /* lines scanned behind the request line            */
-    bool has_line;      /* the request line was found good                  */
-    bool is_trusted;    /* the peer may name the scheme                     */
     bool is_complete;
-    bool has_failed;
     bool is_past_head;
-    bool says_close, says_keep; /* Connection: close, keep-alive */
-    bool has_host, has_content_type, has_content_length, has_scheme;
     size_t overhead;          /* framing bytes since the last byte of body    */
     const char *body_end;     /* of the last piece of body in this call       */
     struct lc_slice previous; /* the field line before the one in hand      */
     const char *line_base;    /* where the head was when its line was read    */
 
-    struct lc_http1_fault *fault;
     struct lc_slice field; /* the name that waits for its value */
 };
 
-void lc_http1_limits_init(struct lc_http1_limits *limits, const struct lc_config *config);
-
 /* Starts a request. `request` is empty and has its arena. */
 void lc_http1_begin(struct lc_http1 *http1, struct lc_request *request,
-                    const struct lc_http1_limits *limits, bool is_trusted,
-                    struct lc_http1_fault *fault);
+                    const struct lc_limits *limits, bool is_trusted,
+                    struct lc_fault *fault);
 
 /* `head` holds every byte since the request began. On HEAD and DONE `*used` tells how long the
  * head is, and the request's slices point into it; on MORE nothing is used. */

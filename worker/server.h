@@ -72,14 +72,14 @@ struct lc_server {
     size_t turn_used;
     uint64_t turn_first_us; /* when the first of them was held            */
     uint64_t now_us;        /* when the call in hand began                 */
-    uint64_t slow_until_us; /* calls are slow just now: hold nothing      */
+    unsigned slow_memory;   /* above 0: calls are slow just now, hold nothing */
     struct lc_list held;    /* the connections that have answers there    */
 
     char *read_buffer;
     struct lc_exchange *free_exchanges; /* a pool, linked by their own memory */
     unsigned free_exchange_count;
 
-    struct lc_http1_limits limits;
+    struct lc_limits limits;
     uint64_t requests;
     uint32_t in_flight; /* requests that the application has */
     uint64_t retire_at; /* max_requests with jitter; 0: never */

@@ -30,8 +30,8 @@
 enum {
     HEARTBEAT_MS = 1000,
     SLOW_CALL_US = 500,
-    SLOW_MEMORY_US = 1000000, /* how long one slow call stops the holding of answers */
-    LAST_LINES_MS = 3000,     /* for the log to take what a leaving worker has to say */
+    SLOW_MEMORY = 256,    /* quick calls after a slow one until answers are held again */
+    LAST_LINES_MS = 3000, /* for the log to take what a leaving worker has to say */
 };
 
 /* --- small services for the rest of the room ---------------------------------------------- */
@@ -79,7 +79,9 @@ void lc_server_time_call(struct lc_server *server)
     uint64_t now_us = lc_clock_us();
 
     if (now_us - server->now_us > SLOW_CALL_US)
-        server->slow_until_us = now_us + SLOW_MEMORY_US;
+        server->slow_memory = SLOW_MEMORY;
+    else if (server->slow_memory > 0)
+        server->slow_memory--;
     server->now_us = now_us;
 }
 
@@ -272,7 +274,7 @@ static void init(struct lc_server *server, const struct lc_inherit *inherit)
         .read_buffer = lc_malloc(LC_READ_SIZE),
         .retire_at = retirement(inherit->config),
     };
-    lc_http1_limits_init(&server->limits, inherit->config);
+    lc_limits_init(&server->limits, inherit->config);
     lc_list_init(&server->conns);
     lc_list_init(&server->held);
     for (int kind = 0; kind < LC_DEADLINE_COUNT; kind++)

@@ -11,7 +11,7 @@
 
 struct outcome {
     enum lc_http1_result result;
-    struct lc_http1_fault fault;
+    struct lc_fault fault;
     uint64_t hash;
     size_t used, body_len;
 };
@@ -23,7 +23,7 @@ static void mix(struct outcome *o, struct lc_slice bytes)
     o->hash = (o->hash ^ 0x100) * 1099511628211u;
 }
 
-static bool on_body(void *owner, struct lc_slice piece, struct lc_http1_fault *fault)
+static bool on_body(void *owner, struct lc_slice piece, struct lc_fault *fault)
 {
     struct outcome *o = owner;
 
@@ -36,7 +36,7 @@ static bool on_body(void *owner, struct lc_slice piece, struct lc_http1_fault *f
 
 static struct outcome feed(struct lc_slice bytes, size_t step)
 {
-    static const struct lc_http1_limits limits = {200, 10, 300};
+    static const struct lc_limits limits = {200, 10, 300};
     static _Alignas(16) char block[4096];
     static struct lc_request request;
     struct lc_http1 http1;

@@ -71,7 +71,7 @@ static int begin(void **state)
 
     for (size_t i = 0; i < LC_COUNT(variables); i++)
         unsetenv(variables[i]);
-    strcpy(g->dir, "/tmp/licorne-config-XXXXXX");
+    snprintf(g->dir, sizeof(g->dir), "/tmp/licorne-config-XXXXXX");
     *state = g;
     return getcwd(g->old_dir, sizeof(g->old_dir)) != NULL && mkdtemp(g->dir) != NULL ? 0
                                                                                      : -1;

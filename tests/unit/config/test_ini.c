@@ -167,6 +167,9 @@ static void variables_are_replaced_from_the_environment(void **state)
     assert_error(given_text(state, "[server]\n\nproc_name = ${LC_TEST_NONE}\n"),
                  "shop.ini:3: proc_name: there is no environment variable 'LC_TEST_NONE' "
                  "for ${LC_TEST_NONE}");
+    assert_error(given_text(state, "[server]\npidfile = %(here)s/pid\n"),
+                 "shop.ini:2: pidfile: %(here)s is not available in this version of "
+                 "Licorne");
 }
 
 /* `count` times "abcdefghi;#" and a blank, so that a cut may fall on any of them. */
@@ -176,7 +179,7 @@ static char *long_text(size_t count)
 
     for (size_t i = 0; i < count; i++)
         memcpy(text + i * 12, "abcdefghi;# ", 12);
-    strcpy(text + count * 12, "x");
+    memcpy(text + count * 12, "x", 2);
     return text;
 }
 

@@ -72,13 +72,15 @@ static void the_help_is_an_entry_for_each_setting_in_its_section(void **state)
 
 static void the_help_fits_the_width_that_is_given(void **state)
 {
-    static const char *const widths[] = {"60", "80", "132"};
+    static const size_t widths[] = {60, 80, 132};
 
     for (size_t i = 0; i < LC_COUNT(widths); i++) {
-        setenv("COLUMNS", widths[i], 1);
+        LC_AUTOFREE char *columns = lc_printf("%zu", widths[i]);
+
+        setenv("COLUMNS", columns, 1);
         LC_AUTOFREE char *help = printed(lc_config_help);
-        assert_true(longest_line(help) <= (size_t)atoi(widths[i]) - 2);
-        assert_true(longest_line(help) > (size_t)atoi(widths[i]) - 12);
+        assert_true(longest_line(help) <= widths[i] - 2);
+        assert_true(longest_line(help) > widths[i] - 12);
     }
 }
 

@@ -15,15 +15,15 @@
 
 struct outcome {
     enum lc_http1_result result;
-    struct lc_http1_fault fault;
+    struct lc_fault fault;
     char text[8192]; /* method, target, path, query, version, fields, flags */
     char body[8192];
     size_t body_len, left;
 };
 
-static const struct lc_http1_limits usual = {4094, 100, 8190};
+static const struct lc_limits usual = {4094, 100, 8190};
 
-static bool collect(void *owner, struct lc_slice piece, struct lc_http1_fault *fault)
+static bool collect(void *owner, struct lc_slice piece, struct lc_fault *fault)
 {
     struct outcome *o = owner;
 
@@ -50,7 +50,7 @@ static void describe(struct outcome *o, const struct lc_request *r)
 
 /* Feeds `bytes` so that at most `step` new ones come at a time. */
 static struct outcome feed(struct lc_slice bytes, size_t step,
-                           const struct lc_http1_limits *limits, bool is_trusted)
+                           const struct lc_limits *limits, bool is_trusted)
 {
     static _Alignas(16) char block[4096];
     struct lc_request request = {0};
@@ -88,7 +88,7 @@ static struct outcome feed(struct lc_slice bytes, size_t step,
 }
 
 static struct outcome parse_with(const char *text, size_t len,
-                                 const struct lc_http1_limits *limits, bool is_trusted)
+                                 const struct lc_limits *limits, bool is_trusted)
 {
     struct lc_slice bytes = {text, len};
     struct outcome whole = feed(bytes, len, limits, is_trusted);
@@ -190,7 +190,7 @@ static void only_version_1_is_spoken(void **state)
 
 static void a_long_request_line_is_refused_at_the_limit(void **state)
 {
-    static const struct lc_http1_limits small = {20, 100, 8190};
+    static const struct lc_limits small = {20, 100, 8190};
     const char *fits = "GET /12345 HTTP/1.1\r\n\r\n";
     const char *exact = "GET /123456 HTTP/1.1\r\n\r\n";
     const char *over = "GET /1234567 HTTP/1.1\r\n\r\n";
@@ -255,7 +255,7 @@ static void lines_end_in_cr_lf_only(void **state)
 
 static void too_many_or_too_large_fields_are_431(void **state)
 {
-    static const struct lc_http1_limits small = {4094, 2, 10};
+    static const struct lc_limits small = {4094, 2, 10};
     static const char *const refused[][2] = {
         {"GET / HTTP/1.1\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n",
          "Error parsing headers: 'limit request headers fields'"},
