@@ -495,6 +495,16 @@ static void set_up(enum lc_level level)
     self.pid = getpid();
 }
 
+/* All senders share the socket's room. It must hold the largest message at the very least. */
+static void widen(int fd)
+{
+    int wanted = 4 * LC_MSG_MAX, room = 0;
+    socklen_t len = sizeof(room);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, &len) == 0 && room < wanted)
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof(wanted));
+}
+
 void lc_log_open(int fd, enum lc_level level)
 {
     set_up(level);
@@ -504,11 +514,8 @@ void lc_log_open(int fd, enum lc_level level)
     self.fd = fd;
     self.is_cut_off = false;
     unlock();
-    if (fd >= 0) {
-        /* All senders share this room. The kernel grants what the machine allows, twice. */
-        int size = 4 * LC_MSG_MAX;
-        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-    }
+    if (fd >= 0)
+        widen(fd);
 }
 
 void lc_log_divert(lc_log_sink_fn sink, enum lc_level level)

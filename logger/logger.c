@@ -21,7 +21,7 @@ enum {
     EXIT_LOGGER = 1, /* as Gunicorn's when a log cannot be written */
 
     /* A sender that never pauses must not keep us from ending. */
-    LAST_READS_MS = 5000,
+    LAST_READS_MS = 2000,
     /* What a reader of stdout gets to catch up. */
     LAST_WRITES_MS = 2000,
     /* Workers that outlive a master which was killed still log what they finish. */
@@ -89,7 +89,6 @@ static void on_streams(struct logger *logger, struct lc_slice payload)
         lc_channel_send(logger->inherit->channel, LC_MSG_READY,
                         logger->inherit->generation, NULL, 0);
     }
-    lc_streams_flush(&logger->streams);
 }
 
 static void on_orphan_timeout(uv_timer_t *timer)
@@ -137,6 +136,7 @@ static void on_channel(uv_poll_t *handle, int status, int events)
         lc_log(LC_ERROR, "the logger got a malformed message from the master");
     else if (errno != EAGAIN)
         on_master_gone(logger);
+    lc_streams_flush(&logger->streams); /* what there was to say about it */
 }
 
 /* --- life --------------------------------------------------------------------------------- */

@@ -180,7 +180,6 @@ void lc_streams_reopen(struct lc_stream_set *set)
     for (int id = 0; id < LC_STREAM_COUNT; id++)
         if (first_of(set->by_id, id) != NULL)
             reopen(set, id);
-    lc_streams_flush(set);
 }
 
 /* --- writing ------------------------------------------------------------------------------ */

@@ -20,6 +20,8 @@ void lc_streams_init(struct lc_stream_set *set, uv_loop_t *loop);
 void lc_streams_deinit(
     struct lc_stream_set *set); /* then run the loop until it is empty */
 
+/* What the calls below have to say is logged: a flush should follow. */
+
 /* Opens what the payload of an LC_MSG_STREAMS names, then closes what was open before. -1 with
  * `err`, and nothing has changed, if the payload is wrong or something cannot be opened. */
 int lc_streams_replace(struct lc_stream_set *set, struct lc_slice payload,
