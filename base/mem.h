@@ -13,7 +13,7 @@ void *lc_realloc(void *old, size_t size);
 char *lc_strdup(const char *text); /* NULL stays NULL */
 char *lc_strndup(const char *at, size_t len);
 char *lc_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
-char *lc_vprintf(const char *format, va_list args);
+char *lc_vprintf(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
 
 #define lc_new(type) ((type *)lc_calloc(1, sizeof(type)))
 
