@@ -158,7 +158,6 @@ static struct lc_slice decode_path(struct lc_request *request, struct lc_slice r
     size_t n = 0;
     for (size_t i = 0; i < raw.len; i++) {
         unsigned char c = (unsigned char)raw.at[i];
-
         int decoded = c == '%' ? lc_percent_byte(raw.at + i, raw.at + raw.len) : -1;
 
         if (decoded >= 0) {
