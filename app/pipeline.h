@@ -17,7 +17,8 @@ struct lc_pipeline *lc_pipeline_create(const struct lc_config *config,
 void lc_pipeline_destroy(struct lc_pipeline *pipeline);
 
 /* Runs the request through all steps. The response may be complete when this returns, or later
- * (request->is_later). */
+ * (request->is_later). The request must outlive this call, also when the response ends meanwhile:
+ * what answered it still looks at it. The same holds for lc_pipeline_resume. */
 void lc_pipeline_start(struct lc_pipeline *pipeline, struct lc_request *request);
 
 /* The client caught up or has gone: a request that was LATER goes on. */

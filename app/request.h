@@ -67,6 +67,7 @@ struct lc_request {
     bool is_https;
     bool wants_close; /* by version and Connection field */
     bool expects_100;
+    bool is_chunked_body; /* Transfer-Encoding ends in chunked */
     struct lc_body body;
     const struct lc_endpoints *endpoints;
     struct lc_keep *keep;
@@ -75,13 +76,16 @@ struct lc_request {
     struct lc_pipeline *pipeline;
     struct lc_param params[LC_PARAM_COUNT];
     unsigned param_count;
-    void *data;    /* the controller's */
-    bool is_later; /* LC_LATER was said */
+    const struct lc_route *route; /* a native application's; NULL: none */
+    void *data;                   /* the controller's */
+    bool is_later;                /* LC_LATER was said */
+    bool is_detached;             /* its bytes lie in the arena */
 
     struct lc_response response;
     uint64_t started_us; /* the head's first byte was read; lc_clock_us */
 
     const struct lc_host_ops *host;
+    /* From here on nothing is cleared between requests. */
     struct lc_arena arena;
     struct lc_header first_headers[LC_HEAD_COUNT];
 };
@@ -89,6 +93,10 @@ struct lc_request {
 /* Splits the target (already validated) into raw_path, path and query; decodes the path into
  * the arena where it holds "%". RFC 9112, 3.2. */
 void lc_request_split_target(struct lc_request *request);
+
+/* Copies the head's bytes into the arena and lets every slice that pointed into them point there;
+ * `head` becomes the copy. Nothing is done a second time. */
+void lc_request_relocate(struct lc_request *request, struct lc_slice *head);
 
 /* Makes room for one more header; NULL beyond `limit`. */
 struct lc_header *lc_request_add_header(struct lc_request *request, size_t limit);

@@ -35,6 +35,10 @@ struct lc_inherit {
 struct lc_role {
     const char *name; /* "worker", "logger" */
     int (*run)(const struct lc_inherit *inherit);
+
+    /* For --check-config, in a child of its own: loads the application and says on stderr what
+     * is wrong with it. 0, or -1. NULL: there is nothing to check. */
+    int (*check)(const struct lc_config *config);
 };
 
 enum { LC_EXIT_BOOT = 3, LC_EXIT_APP_LOAD = 4 }; /* as Gunicorn's workers */

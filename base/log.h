@@ -4,7 +4,10 @@
  * turn are gathered into one message; error records leave at once, taking along what was
  * gathered before them. When the socket is full, records wait in a bounded buffer; what must be
  * dropped is counted, and the count is reported as a record of its own as soon as there is
- * room. */
+ * room.
+ *
+ * Any thread may call anything here: one lock guards the batch. A forked child starts with an
+ * empty batch, so what its parent had gathered is sent once, by the parent. */
 #pragma once
 #include <licorne/log.h>
 
@@ -31,13 +34,19 @@ _Static_assert(sizeof(struct lc_record_head) == 8, "the wire format is fixed");
  * May be called again, after a fork or when the settings changed. */
 void lc_log_open(int fd, enum lc_level threshold);
 
+/* For the process that writes the logs itself: from now on each record is handed to `sink` at
+ * once, its newline included. The sink must not log. */
+typedef void (*lc_log_sink_fn)(enum lc_stream_id stream, struct lc_slice text);
+void lc_log_divert(lc_log_sink_fn sink, enum lc_level threshold);
+
 /* A finished line for a stream, without its newline; joins the batch of this turn. A line longer
  * than LC_MSG_MAX allows is cut. */
 void lc_log_send(enum lc_stream_id stream, const char *line, size_t len);
 
 /* The same without a copy: room for a line of at most `len` bytes, to be filled and then sent
- * with the length it really has (0 sends nothing). No other call may come between. NULL when the
- * buffer is full: the record is counted as dropped. */
+ * with the length it really has (0 sends nothing). A commit must follow, and no other call of
+ * this thread may come between: the lock is held meanwhile. NULL when the buffer is full: the
+ * record is counted as dropped, and there is nothing to commit. */
 char *lc_log_reserve(enum lc_stream_id stream, size_t len);
 void lc_log_commit(size_t len);
 

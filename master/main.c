@@ -5,7 +5,8 @@
 #include "logger/logger.h"
 #include "worker/worker.h"
 
-static const struct lc_role worker = {.name = "worker", .run = lc_worker_run};
+static const struct lc_role worker = {
+    .name = "worker", .run = lc_worker_run, .check = lc_worker_check};
 static const struct lc_role logger = {.name = "logger", .run = lc_logger_run};
 static const struct lc_roles roles = {.worker = &worker, .logger = &logger};
 

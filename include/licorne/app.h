@@ -16,7 +16,9 @@ enum lc_step {
     LC_LATER, /* will be answered later; the loop goes on to others    */
 };
 
-/* A route's handler; `state` is what the module's `open` made. */
+/* A route's handler; `state` is what the module's `open` made. One that said LC_LATER after
+ * LC_FLOW_WAIT is called again with the same request when the client has caught up or has gone
+ * (lc_request_data tells it how far it came). */
 typedef enum lc_step (*lc_handler_fn)(struct lc_request *request, void *state);
 
 /* One entry of a route table. The table ends with an entry whose path is NULL. */

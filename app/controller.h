@@ -1,0 +1,17 @@
+/* app/controller.h — the application at the end of the pipeline, of whatever kind it is. */
+#pragma once
+#include <licorne/app.h>
+
+struct lc_config;
+struct lc_error;
+
+struct lc_controller {
+    const struct lc_app_ops *ops;
+    void *app; /* what its `open` made */
+};
+
+/* Opens what `config->app` names: a path that ends in ".so" is a native module, all else is for
+ * the Python plugin. 0, or -1 with `err` (LC_E_BOOT, LC_E_APP_LOAD or LC_E_CONFIG). */
+int lc_controller_open(struct lc_controller *controller, const struct lc_config *config,
+                       struct lc_error *err);
+void lc_controller_close(struct lc_controller *controller);

@@ -1,0 +1,467 @@
+/* app/response.c — from what a controller says to the bytes of an HTTP/1.1 response.
+ *
+ * Status and fields are gathered in the request's arena; the head is composed once, when the
+ * first byte of the body (or the end) comes. How bytes leave is the host's business. */
+#include "app/error_page.h"
+#include "app/request.h"
+#include "base/mem.h"
+
+#include <licorne/error.h>
+#include <licorne/log.h>
+
+#include <stdio.h>
+#include <string.h>
+
+static bool is_token_char(unsigned char c)
+{
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
+        return true;
+    return c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL;
+}
+
+static bool is_token(struct lc_slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (!is_token_char((unsigned char)text.at[i]))
+            return false;
+    return text.len > 0;
+}
+
+/* RFC 9110, 5.5: field values hold visible characters, blanks, tabs and bytes above 0x7f. */
+static bool is_printable(struct lc_slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.at[i];
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+/* --- status ---------------------------------------------------------------------------- */
+
+void lc_response_status(struct lc_request *request, int code)
+{
+    struct lc_response *response = &request->response;
+
+    if (response->is_started)
+        return;
+    lc_assert(code >= 100 && code <= 999);
+    response->status = code;
+    response->status_text = code == 200
+                                ? LC_SLICE("200 OK")
+                                : lc_slice(lc_arena_printf(&request->arena, "%d %s", code,
+                                                           lc_reason_phrase(code)));
+}
+
+int lc_response_status_line(struct lc_request *request, struct lc_slice status,
+                            struct lc_error *err)
+{
+    struct lc_response *response = &request->response;
+    int code = 0;
+
+    for (size_t i = 0; i < 3; i++) {
+        if (i >= status.len || status.at[i] < '0' || status.at[i] > '9')
+            goto wrong;
+        code = code * 10 + (status.at[i] - '0');
+    }
+    if (code < 100 || (status.len > 3 && status.at[3] != ' ') || !is_printable(status))
+        goto wrong;
+    response->status = code;
+    if (lc_slice_equals(status, LC_SLICE("200 OK")))
+        response->status_text = LC_SLICE("200 OK");
+    else
+        response->status_text = (struct lc_slice){
+            lc_arena_strndup(&request->arena, status.at, status.len), status.len};
+    return 0;
+wrong:
+    return lc_error_set(err, LC_E_PROTOCOL,
+                        "status '%.*s': must be three digits, a blank and a reason "
+                        "without control bytes",
+                        status.len > 200 ? 200 : (int)status.len, status.at);
+}
+
+/* --- fields ---------------------------------------------------------------------------- */
+
+/* What belongs to the connection, or is the server's own to say (RFC 9110, 7.6.1). */
+static bool is_the_servers(struct lc_slice name)
+{
+    static const struct lc_slice names[] = {
+        LC_SLICE("Connection"),
+        LC_SLICE("Keep-Alive"),
+        LC_SLICE("Proxy-Authenticate"),
+        LC_SLICE("Proxy-Authorization"),
+        LC_SLICE("TE"),
+        LC_SLICE("Trailers"),
+        LC_SLICE("Transfer-Encoding"),
+        LC_SLICE("Upgrade"),
+        LC_SLICE("Server"),
+        LC_SLICE("Date"),
+    };
+
+    for (size_t i = 0; i < LC_COUNT(names); i++)
+        if (lc_slice_equals_nocase(name, names[i]))
+            return true;
+    return false;
+}
+
+static bool parse_length(struct lc_slice text, uint64_t *length)
+{
+    uint64_t n = 0;
+
+    if (text.len == 0 || text.len > 18)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.at[i] < '0' || text.at[i] > '9')
+            return false;
+        n = n * 10 + (uint64_t)(text.at[i] - '0');
+    }
+    *length = n;
+    return true;
+}
+
+static void append_field(struct lc_request *request, struct lc_slice name,
+                         struct lc_slice value)
+{
+    struct lc_response *response = &request->response;
+    size_t len = name.len + value.len + strlen(": \r\n");
+
+    if (response->fields.len + len > response->fields_room) {
+        size_t room = (response->fields.len + len) * 2;
+        char *more = lc_arena_alloc(&request->arena, room < 256 ? 256 : room);
+
+        if (response->fields.len != 0)
+            memcpy(more, response->fields.at, response->fields.len);
+        response->fields.at = more;
+        response->fields_room = room < 256 ? 256 : room;
+    }
+    char *at = (char *)response->fields.at + response->fields.len;
+    memcpy(at, name.at, name.len);
+    at += name.len;
+    *at++ = ':';
+    *at++ = ' ';
+    if (value.len != 0)
+        memcpy(at, value.at, value.len);
+    at += value.len;
+    *at++ = '\r';
+    *at++ = '\n';
+    response->fields.len += len;
+}
+
+static struct lc_slice trimmed(struct lc_slice text)
+{
+    while (text.len > 0 && (*text.at == ' ' || *text.at == '\t'))
+        text.at++, text.len--;
+    while (text.len > 0 &&
+           (text.at[text.len - 1] == ' ' || text.at[text.len - 1] == '\t'))
+        text.len--;
+    return text;
+}
+
+int lc_response_header(struct lc_request *request, struct lc_slice name,
+                       struct lc_slice value, struct lc_error *err)
+{
+    struct lc_response *response = &request->response;
+
+    if (!is_token(name))
+        return lc_error_set(err, LC_E_PROTOCOL, "header name '%.*s' is not a token",
+                            name.len > 200 ? 200 : (int)name.len, name.at);
+    if (!is_printable(value))
+        return lc_error_set(err, LC_E_PROTOCOL,
+                            "the value of header '%.*s' holds a control byte",
+                            name.len > 200 ? 200 : (int)name.len, name.at);
+    value = trimmed(value);
+    if (is_the_servers(name))
+        return 0;
+    if (lc_slice_equals_nocase(name, LC_SLICE("Content-Length"))) {
+        uint64_t length;
+
+        if (!parse_length(value, &length))
+            return lc_error_set(err, LC_E_PROTOCOL,
+                                "Content-Length '%.*s' is not a number of bytes",
+                                value.len > 200 ? 200 : (int)value.len, value.at);
+        if (response->has_length)
+            return lc_error_set(err, LC_E_PROTOCOL, "Content-Length is set twice");
+        response->has_length = true;
+        response->length = length;
+    }
+    append_field(request, name, value);
+    return 0;
+}
+
+void lc_response_reset(struct lc_request *request)
+{
+    if (!request->response.is_started)
+        request->response = (struct lc_response){0};
+}
+
+bool lc_response_is_started(const struct lc_request *request)
+{
+    return request->response.is_started;
+}
+
+/* --- the head -------------------------------------------------------------------------- */
+
+static bool has_no_body(const struct lc_request *request)
+{
+    int status = request->response.status;
+
+    return status < 200 || status == 204 || status == 304 ||
+           lc_slice_equals(request->method, LC_SLICE("HEAD"));
+}
+
+static char *put(char *at, struct lc_slice text)
+{
+    memcpy(at, text.at, text.len);
+    return at + text.len;
+}
+
+/* The length that the server itself knows. */
+static void set_length(struct lc_request *request, uint64_t length)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+
+    request->response.has_length = true;
+    request->response.length = length;
+    do
+        digits[--at] = (char)('0' + length % 10);
+    while ((length /= 10) != 0);
+    append_field(request, LC_SLICE("Content-Length"),
+                 (struct lc_slice){digits + at, sizeof(digits) - at});
+}
+
+/* RFC 9110, 8.6: 1xx and 204 have no Content-Length, whatever the controller said. */
+static void drop_length(struct lc_response *response)
+{
+    static const struct lc_slice name = LC_SLICE("Content-Length:");
+    char *at = (char *)response->fields.at;
+    char *end = at + response->fields.len;
+
+    while (at < end) {
+        char *next = (char *)memchr(at, '\n', (size_t)(end - at)) + 1;
+
+        if ((size_t)(next - at) > name.len && strncasecmp(at, name.at, name.len) == 0) {
+            memmove(at, next, (size_t)(end - next));
+            response->fields.len -= (size_t)(next - at);
+            end -= next - at;
+        } else {
+            at = next;
+        }
+    }
+    response->has_length = false;
+}
+
+/* Decides framing and persistence as things stand now, and writes the head down. */
+static struct lc_slice compose_head(struct lc_request *request)
+{
+    struct lc_response *response = &request->response;
+
+    if (response->status == 0)
+        lc_response_status(request, 200);
+    response->is_bodiless = has_no_body(request);
+    if (response->has_length && (response->status < 200 || response->status == 204))
+        drop_length(response);
+    response->is_chunked = !response->has_length && !response->is_bodiless &&
+                           request->version > 10;
+    response->keeps = !request->wants_close && request->host->may_keep(request) &&
+                      (response->has_length || response->is_chunked ||
+                       response->is_bodiless);
+
+    struct lc_slice date = request->host->date_line(request);
+    char *head = lc_arena_alloc(&request->arena, 192 + date.len + response->fields.len +
+                                                     response->status_text.len);
+    char *at = put(head, LC_SLICE("HTTP/1."));
+    *at++ = (char)('0' + request->version % 10);
+    *at++ = ' ';
+    at = put(at, response->status_text);
+    at = put(at, LC_SLICE("\r\nServer: licorne\r\n"));
+    at = put(at, date);
+    at = put(at, response->keeps ? LC_SLICE("Connection: keep-alive\r\n")
+                                 : LC_SLICE("Connection: close\r\n"));
+    if (response->is_chunked)
+        at = put(at, LC_SLICE("Transfer-Encoding: chunked\r\n"));
+    if (response->fields.len != 0)
+        at = put(at, response->fields);
+    at = put(at, LC_SLICE("\r\n"));
+    response->is_started = true;
+    return (struct lc_slice){head, (size_t)(at - head)};
+}
+
+/* --- the body -------------------------------------------------------------------------- */
+
+static const struct lc_slice nothing = {"", 0};
+
+uint64_t lc_response_left(const struct lc_request *request)
+{
+    const struct lc_response *response = &request->response;
+
+    if (!response->has_length)
+        return UINT64_MAX;
+    return response->length - response->written;
+}
+
+static void end_response(struct lc_request *request, bool is_broken)
+{
+    request->response.is_ended = true;
+    request->host->end(request, is_broken);
+}
+
+void lc_response_send_owned(struct lc_request *request, struct lc_slice body,
+                            void (*release)(void *owner), void *owner)
+{
+    struct lc_response *response = &request->response;
+
+    if (response->is_ended || response->is_started) {
+        if (!response->is_ended) {
+            lc_response_write(request, body);
+            lc_response_end(request);
+        }
+        if (release != NULL)
+            release(owner);
+        return;
+    }
+    if (!response->has_length)
+        set_length(request, body.len);
+    if (body.len > response->length) {
+        response->was_cut = true;
+        body.len = (size_t)response->length;
+    }
+    struct lc_slice head = compose_head(request);
+    if (response->is_bodiless) {
+        request->host->send(request, head, nothing, NULL, NULL);
+        if (release != NULL)
+            release(owner);
+    } else {
+        response->written = body.len;
+        request->host->send(request, head, body, release, owner);
+    }
+    lc_response_end(request);
+}
+
+void lc_response_send(struct lc_request *request, struct lc_slice body)
+{
+    lc_response_send_owned(request, body, NULL, NULL);
+}
+
+enum lc_step lc_response_bytes(struct lc_request *request, int code,
+                               const char *content_type, struct lc_slice body)
+{
+    lc_response_status(request, code);
+    append_field(request, LC_SLICE("Content-Type"), lc_slice(content_type));
+    lc_response_send(request, body);
+    return LC_DONE;
+}
+
+enum lc_step lc_response_text(struct lc_request *request, int code, const char *text)
+{
+    return lc_response_bytes(request, code, "text/plain; charset=utf-8", lc_slice(text));
+}
+
+static enum lc_flow send_chunk(struct lc_request *request, struct lc_slice head,
+                               struct lc_slice piece)
+{
+    char size[24];
+    int len = snprintf(size, sizeof(size), "%zX\r\n", piece.len);
+
+    if (head.len != 0)
+        request->host->send(request, head, nothing, NULL, NULL);
+    request->host->send(request, (struct lc_slice){size, (size_t)len}, piece, NULL, NULL);
+    return request->host->send(request, LC_SLICE("\r\n"), nothing, NULL, NULL);
+}
+
+enum lc_flow lc_response_write(struct lc_request *request, struct lc_slice piece)
+{
+    struct lc_response *response = &request->response;
+    struct lc_slice head = nothing;
+
+    if (response->is_ended)
+        return LC_FLOW_GONE;
+    if (piece.len ==
+        0) /* an empty chunk would end the body; the head waits for a real one */
+        return LC_FLOW_GO;
+    if (!response->is_started)
+        head = compose_head(request);
+    if (response->is_bodiless)
+        piece.len = 0;
+    if (piece.len > lc_response_left(request)) {
+        response->was_cut = true;
+        piece.len = (size_t)lc_response_left(request);
+    }
+    response->written += piece.len;
+    if (response->is_chunked)
+        return send_chunk(request, head, piece);
+    return request->host->send(request, head, piece, NULL, NULL);
+}
+
+enum lc_flow lc_response_flush(struct lc_request *request)
+{
+    if (request->response.is_ended)
+        return LC_FLOW_GONE;
+    return request->host->flush(request);
+}
+
+enum lc_flow lc_response_wait(struct lc_request *request)
+{
+    if (request->response.is_ended)
+        return LC_FLOW_GONE;
+    return request->host->wait(request);
+}
+
+static void report_wrong_length(const struct lc_request *request, bool is_short)
+{
+    const struct lc_response *response = &request->response;
+
+    lc_log(is_short ? LC_ERROR : LC_WARN,
+           "%.*s %.*s: the application's body %s its Content-Length of %llu bytes%s",
+           LC_ARG(request->method), LC_ARG(request->target),
+           is_short ? "is shorter than" : "is longer than",
+           (unsigned long long)response->length,
+           is_short ? "; the connection is closed" : " and was cut");
+}
+
+void lc_response_end(struct lc_request *request)
+{
+    struct lc_response *response = &request->response;
+
+    if (response->is_ended)
+        return;
+    if (!response->is_started) {
+        if (!response->has_length && !has_no_body(request))
+            set_length(request, 0);
+        struct lc_slice head = compose_head(request);
+        request->host->send(request, head, nothing, NULL, NULL);
+    }
+    if (response->was_cut)
+        report_wrong_length(request, false);
+
+    bool is_short = response->has_length && !response->is_bodiless &&
+                    lc_response_left(request) != 0;
+    if (is_short)
+        report_wrong_length(request, true);
+    else if (response->is_chunked)
+        request->host->send(request, LC_SLICE("0\r\n\r\n"), nothing, NULL, NULL);
+    end_response(request, is_short);
+}
+
+void lc_response_abort(struct lc_request *request)
+{
+    struct lc_response *response = &request->response;
+
+    if (response->is_ended)
+        return;
+    if (response->is_started) {
+        end_response(request, true);
+        return;
+    }
+    /* The page goes out without Server and Date, and the connection closes. */
+    *response = (struct lc_response){.status = 500, .is_started = true};
+    response->status_text = LC_SLICE("500 Internal Server Error");
+    struct lc_slice page = lc_error_page(&request->arena, "Internal Server Error",
+                                         nothing);
+    struct lc_slice answer = lc_error_answer(&request->arena, 500,
+                                             "Internal Server Error", nothing);
+    response->written = page.len;
+    request->host->send(request, answer, nothing, NULL, NULL);
+    end_response(request, false);
+}

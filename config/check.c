@@ -1,0 +1,167 @@
+#include "config/check.h"
+
+#include "base/mem.h"
+#include "base/scoreboard.h"
+#include "config/address.h"
+#include "config/origins.h"
+#include "config/strings.h"
+#include "config/value.h"
+
+#include <licorne/error.h>
+
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+enum {
+    REQUEST_LINE_MAX = 8190,
+    REQUEST_FIELDS_MAX = 32768,
+    REQUEST_FIELD_SIZE = 8190,
+    WORKERS_MAX = LC_SLOTS_MAX / 2, /* a reload has two generations */
+};
+
+/* `wrong(config, err, worker_class, "…", …)`: an error about one setting. */
+#define wrong(config, err, name, ...)                                                    \
+    lc_setting_wrong(&lc_settings[LC_SET_##name], &(config)->origins->of[LC_SET_##name], \
+                     err, __VA_ARGS__)
+
+static int refuse_what_is_missing(const struct lc_config *config, struct lc_error *err)
+{
+    for (size_t i = 0; i < LC_SETTING_COUNT; i++) {
+        const struct lc_setting *setting = &lc_settings[i];
+
+        if (setting->refused != NULL &&
+            !lc_value_equal(setting, config, config->origins->defaults))
+            return lc_setting_wrong(setting, &config->origins->of[i], err,
+                                    "not available in this version of Licorne: %s",
+                                    setting->refused);
+    }
+    return 0;
+}
+
+static void bring_into_bounds(struct lc_config *config)
+{
+    /* As Gunicorn: 0 is no limit for the line, and the most for the others. */
+    if (config->limit_request_line > REQUEST_LINE_MAX)
+        config->limit_request_line = REQUEST_LINE_MAX;
+    if (config->limit_request_fields == 0 ||
+        config->limit_request_fields > REQUEST_FIELDS_MAX)
+        config->limit_request_fields = REQUEST_FIELDS_MAX;
+    if (config->limit_request_field_size == 0)
+        config->limit_request_field_size = REQUEST_FIELD_SIZE;
+}
+
+static char *absolute(const char *dir, const char *path)
+{
+    while (strncmp(path, "./", 2) == 0)
+        path += 2;
+    if (*path == '\0' || strcmp(path, ".") == 0)
+        return lc_strdup(dir);
+    if (*path == '/')
+        return lc_strdup(path);
+    return lc_printf("%s/%s", strcmp(dir, "/") == 0 ? "" : dir, path);
+}
+
+static bool is_directory(const char *path)
+{
+    struct stat info;
+
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+/* Symbolic links stay: a reload then enters what "current" points to by that time. */
+static int check_chdir(struct lc_config *config, struct lc_error *err)
+{
+    LC_AUTOFREE char *path = absolute(config->start_dir,
+                                      config->chdir == NULL ? "." : config->chdir);
+
+    if (!is_directory(path))
+        return wrong(config, err, chdir, "there is no directory '%s'", path);
+    free(config->chdir);
+    config->chdir = lc_take(&path);
+    return 0;
+}
+
+static int check_directories(const struct lc_config *config, struct lc_error *err)
+{
+    if (config->worker_tmp_dir != NULL) {
+        LC_AUTOFREE char *path = absolute(config->chdir, config->worker_tmp_dir);
+
+        if (!is_directory(path))
+            return wrong(config, err, worker_tmp_dir, "there is no directory '%s'", path);
+    }
+    if (config->tmp_upload_dir != NULL) {
+        LC_AUTOFREE char *path = absolute(config->chdir, config->tmp_upload_dir);
+
+        if (!is_directory(path))
+            return wrong(config, err, tmp_upload_dir, "there is no directory '%s'", path);
+    }
+    return 0;
+}
+
+static int check_bind(const struct lc_config *config, struct lc_error *err)
+{
+    struct lc_address address;
+    struct lc_error why;
+
+    if (config->bind.count == 0)
+        return wrong(config, err, bind, "at least one address is needed");
+    for (size_t i = 0; i < config->bind.count; i++)
+        if (lc_address_parse(config->bind.items[i], &address, &why) < 0)
+            return wrong(config, err, bind, "'%s': %s", config->bind.items[i], why.text);
+    return 0;
+}
+
+static int check_raw_env(const struct lc_config *config, struct lc_error *err)
+{
+    for (size_t i = 0; i < config->raw_env.count; i++) {
+        const char *entry = config->raw_env.items[i];
+
+        if (*entry == '=' || strchr(entry, '=') == NULL)
+            return wrong(config, err, raw_env, "'%s' is not NAME=VALUE", entry);
+    }
+    return 0;
+}
+
+static int check_workers(const struct lc_config *config, struct lc_error *err)
+{
+    if (config->workers > WORKERS_MAX)
+        return wrong(config, err, workers, "%lld are too many: at most %d",
+                     (long long)config->workers, WORKERS_MAX);
+    if (strcmp(config->worker_class, "sync") != 0)
+        return wrong(config, err, worker_class,
+                     "'%s' is not available in this version of Licorne: only sync is",
+                     config->worker_class);
+    if (config->threads != 1)
+        return wrong(config, err, threads,
+                     "%lld: threads are not available in this version of Licorne (there "
+                     "is no gthread worker yet): only 1 is",
+                     (long long)config->threads);
+    if (config->worker_connections == 0)
+        return wrong(config, err, worker_connections,
+                     "0: a worker must be allowed at least one connection");
+    return 0;
+}
+
+static int check_words(const struct lc_config *config, struct lc_error *err)
+{
+    const char *parser = config->http_parser;
+
+    if (strcasecmp(parser, "auto") != 0 && strcasecmp(parser, "fast") != 0 &&
+        strcasecmp(parser, "python") != 0)
+        return wrong(config, err, http_parser, "'%s' is none of auto, fast, python",
+                     parser);
+    if (*config->errorlog == '\0')
+        return wrong(config, err, errorlog, "a file, or - for stderr, is needed");
+    return 0;
+}
+
+int lc_config_check(struct lc_config *config, struct lc_error *err)
+{
+    bring_into_bounds(config);
+    if (refuse_what_is_missing(config, err) < 0 || check_chdir(config, err) < 0 ||
+        check_directories(config, err) < 0 || check_bind(config, err) < 0 ||
+        check_raw_env(config, err) < 0 || check_workers(config, err) < 0)
+        return -1;
+    return check_words(config, err);
+}

@@ -1,0 +1,320 @@
+#include "config/config.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "config/argv.h"
+#include "config/check.h"
+#include "config/env.h"
+#include "config/load.h"
+#include "config/origins.h"
+#include "config/strings.h"
+#include "config/value.h"
+
+#include <licorne/error.h>
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The sources that options may come from, weakest first. */
+static const char *const places[] = {"GUNICORN_CMD_ARGS", "LICORNE_CMD_ARGS",
+                                     "command line"};
+enum { COMMANDS = LC_COUNT(places), COMMAND_LINE = COMMANDS - 1 };
+
+struct sources {
+    struct lc_source env, file;
+    struct lc_command commands[COMMANDS];
+    char *file_name; /* NULL: no configuration file */
+};
+
+/* --- reading --- */
+
+static int read_variable(struct lc_command *command, const char *name,
+                         struct lc_error *err)
+{
+    const char *text = getenv(name);
+    struct lc_strings words = {0};
+    int rc = 0;
+
+    if (text == NULL)
+        return 0;
+    lc_strings_add(&words, LC_PROGRAM);
+    if (lc_env_split(text, &words, err) < 0 ||
+        lc_command_read(command, (int)words.count, words.items, name, err) < 0)
+        rc = lc_error_wrap(err, "%s", name);
+    lc_strings_clear(&words);
+    return rc;
+}
+
+/* The command line comes first, so that --help works whatever else is wrong. */
+static int read_commands(struct sources *s, int argc, char **argv, struct lc_error *err)
+{
+    if (lc_command_read(&s->commands[COMMAND_LINE], argc, argv, places[COMMAND_LINE],
+                        err) < 0)
+        return -1;
+    for (int i = COMMAND_LINE - 1;
+         i >= 0 && s->commands[COMMAND_LINE].action == LC_ACTION_SERVE; i--)
+        if (read_variable(&s->commands[i], places[i], err) < 0)
+            return -1;
+    return 0;
+}
+
+/* The strongest -c. NULL: there is none. */
+static const char *asked_file(const struct sources *s)
+{
+    for (int i = COMMAND_LINE; i >= 0; i--) {
+        const struct lc_assignment *found = lc_source_find(&s->commands[i].source,
+                                                           &lc_settings[LC_SET_config]);
+
+        if (found != NULL)
+            return found->values.items[0];
+    }
+    return NULL;
+}
+
+static int read_file(struct sources *s, const char *start_dir, struct lc_error *err)
+{
+    const struct lc_setting *itself = &lc_settings[LC_SET_config];
+    const struct lc_assignment *nested;
+
+    if (lc_source_read_file(&s->file, start_dir, asked_file(s), &s->file_name, err) < 0)
+        return -1;
+    nested = lc_source_find(&s->file, itself);
+    if (nested == NULL)
+        return 0;
+    return lc_setting_wrong(itself, &nested->origin, err,
+                            "a configuration file cannot name another one; -c on the "
+                            "command line can");
+}
+
+static int apply_source(struct lc_config *config, const struct lc_source *source,
+                        struct lc_error *err)
+{
+    for (size_t i = 0; i < source->count; i++) {
+        const struct lc_assignment *item = &source->items[i];
+
+        if (lc_value_assign(config, item, err) < 0)
+            return -1;
+        lc_origin_copy(&config->origins->of[item->setting - lc_settings], &item->origin);
+    }
+    return 0;
+}
+
+static int apply_all(struct lc_config *config, const struct sources *s,
+                     struct lc_error *err)
+{
+    if (apply_source(config, &s->env, err) < 0 || apply_source(config, &s->file, err) < 0)
+        return -1;
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (apply_source(config, &s->commands[i].source, err) < 0)
+            return -1;
+    if (s->file_name != NULL) {
+        free(config->config);
+        config->config = lc_strdup(s->file_name);
+    }
+    return 0;
+}
+
+/* --help and --version, from wherever they come. */
+static enum lc_config_action asked_action(const struct sources *s)
+{
+    for (int i = COMMAND_LINE; i >= 0; i--)
+        if (s->commands[i].action != LC_ACTION_SERVE)
+            return s->commands[i].action;
+    return LC_ACTION_SERVE;
+}
+
+static void clear_sources(struct sources *s)
+{
+    for (size_t i = 0; i < COMMANDS; i++)
+        lc_command_clear(&s->commands[i]);
+    lc_source_clear(&s->env);
+    lc_source_clear(&s->file);
+    free(s->file_name);
+}
+
+/* --- the whole --- */
+
+static struct lc_config *create_defaults(const char *start_dir)
+{
+    struct lc_config *config = lc_new(struct lc_config);
+
+    for (size_t i = 0; i < LC_SETTING_COUNT; i++)
+        lc_value_default(config, &lc_settings[i]);
+    free(config->chdir);
+    config->chdir = lc_strdup(start_dir);
+    config->start_dir = lc_strdup(start_dir);
+    return config;
+}
+
+/* What follows from several settings. */
+static void conclude(struct lc_config *config, const char *positional)
+{
+    bool has_default_name = config->origins->of[LC_SET_default_proc_name].kind ==
+                            LC_FROM_DEFAULT;
+
+    config->app = lc_strdup(positional != NULL ? positional : config->wsgi_app);
+    if (config->proc_name != NULL)
+        config->name = lc_strdup(config->proc_name);
+    else if (config->app != NULL && has_default_name)
+        config->name = lc_strdup(config->app);
+    else
+        config->name = lc_strdup(config->default_proc_name);
+    if (config->print_config)
+        config->action = LC_ACTION_PRINT;
+    else if (config->check_config)
+        config->action = LC_ACTION_CHECK;
+}
+
+static int load(struct lc_config *config, struct sources *s, int argc, char **argv,
+                struct lc_error *err)
+{
+    if (read_commands(s, argc, argv, err) < 0)
+        return -1;
+    config->action = asked_action(s);
+    if (config->action != LC_ACTION_SERVE)
+        return 0;
+    lc_env_read(&s->env);
+    if (read_file(s, config->start_dir, err) < 0 || apply_all(config, s, err) < 0 ||
+        lc_config_check(config, err) < 0)
+        return -1;
+    conclude(config, s->commands[COMMAND_LINE].app);
+    return 0;
+}
+
+struct lc_config *lc_config_load_in(const char *start_dir, int argc, char **argv,
+                                    struct lc_error *err)
+{
+    struct lc_config *config = create_defaults(start_dir);
+    struct sources s = {0};
+
+    config->origins = lc_new(struct lc_config_origins);
+    config->origins->defaults = create_defaults(start_dir);
+    if (load(config, &s, argc, argv, err) < 0) {
+        lc_config_destroy(config);
+        config = NULL;
+    }
+    clear_sources(&s);
+    return config;
+}
+
+/* $PWD if it names the working directory: the user's way through symbolic links. */
+static char *find_start_dir(void)
+{
+    const char *pwd = getenv("PWD");
+    struct stat named, here;
+
+    if (pwd != NULL && *pwd == '/' && stat(pwd, &named) == 0 && stat(".", &here) == 0 &&
+        named.st_dev == here.st_dev && named.st_ino == here.st_ino)
+        return lc_strdup(pwd);
+    return getcwd(NULL, 0);
+}
+
+struct lc_config *lc_config_load(int argc, char **argv, struct lc_error *err)
+{
+    /* A reload happens in another directory (chdir) and must find the same files. */
+    static char *start_dir;
+
+    if (start_dir == NULL)
+        start_dir = find_start_dir();
+    if (start_dir == NULL) {
+        lc_error_sys(err, "the working directory");
+        err->code = LC_E_CONFIG;
+        return NULL;
+    }
+    return lc_config_load_in(start_dir, argc, argv, err);
+}
+
+static void destroy_origins(struct lc_config_origins *origins)
+{
+    if (origins == NULL)
+        return;
+    for (size_t i = 0; i < LC_SETTING_COUNT; i++)
+        lc_origin_clear(&origins->of[i]);
+    lc_config_destroy(origins->defaults);
+    lc_strings_clear(&origins->saved_names);
+    lc_strings_clear(&origins->saved_values);
+    free(origins);
+}
+
+void lc_config_destroy(struct lc_config *config)
+{
+    if (config == NULL)
+        return;
+    for (size_t i = 0; i < LC_SETTING_COUNT; i++)
+        lc_value_clear(config, &lc_settings[i]);
+    destroy_origins(config->origins);
+    free(config->app);
+    free(config->name);
+    free(config->start_dir);
+    free(config);
+}
+
+/* --- effects on the process --- */
+
+static void set_variable(struct lc_config_origins *origins, const char *entry)
+{
+    const char *equals = strchr(entry, '=');
+    LC_AUTOFREE char *name = lc_strndup(entry, (size_t)(equals - entry));
+    const char *old = getenv(name);
+
+    lc_strings_add(&origins->saved_names, name);
+    lc_strings_take(&origins->saved_values,
+                    old == NULL ? lc_strdup("") : lc_printf("=%s", old));
+    if (setenv(name, equals + 1, 1) < 0)
+        lc_log(LC_ERROR, "raw_env: %s: %s", name, strerror(errno));
+}
+
+int lc_config_apply(const struct lc_config *config, struct lc_error *err)
+{
+    lc_config_unapply(config); /* what was saved must be from before the first time */
+    if (chdir(config->chdir) < 0) {
+        lc_error_sys(err, "chdir: %s", config->chdir);
+        if (err != NULL)
+            err->code = LC_E_CONFIG;
+        return -1;
+    }
+    for (size_t i = 0; i < config->raw_env.count; i++)
+        set_variable(config->origins, config->raw_env.items[i]);
+    return 0;
+}
+
+void lc_config_unapply(const struct lc_config *config)
+{
+    struct lc_config_origins *origins = config->origins;
+
+    /* Backwards: a name that was set twice was saved twice. */
+    for (size_t i = origins->saved_names.count; i > 0; i--) {
+        const char *old = origins->saved_values.items[i - 1];
+
+        if (*old == '\0')
+            unsetenv(origins->saved_names.items[i - 1]);
+        else
+            setenv(origins->saved_names.items[i - 1], old + 1, 1);
+    }
+    lc_strings_clear(&origins->saved_names);
+    lc_strings_clear(&origins->saved_values);
+}
+
+void lc_config_keep_fixed(struct lc_config *fresh, const struct lc_config *running)
+{
+    for (size_t i = 0; i < LC_SETTING_COUNT; i++) {
+        const struct lc_setting *setting = &lc_settings[i];
+
+        if (setting->applies == LC_ON_RELOAD || lc_value_equal(setting, fresh, running))
+            continue;
+
+        LC_AUTOFREE char *wanted = lc_value_text(setting, fresh);
+        LC_AUTOFREE char *kept = lc_value_text(setting, running);
+        lc_log(LC_WARN, "%s = %s needs a restart; a reload keeps %s", setting->name,
+               wanted, kept);
+        lc_value_copy(setting, fresh, running);
+        lc_origin_copy(&fresh->origins->of[i], &running->origins->of[i]);
+    }
+}
+
+const char *lc_version(void)
+{
+    return LICORNE_VERSION;
+}

@@ -1,0 +1,85 @@
+#include "config/settings.h"
+
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SUPPORTED NULL
+#define NO_TLS    "connections are not encrypted yet; let a proxy in front of it do TLS"
+#define NO_HTTP2  "only HTTP/1 is spoken yet"
+#define NO_HOOKS \
+    "hooks are Python functions, and Python configuration files cannot be read yet"
+#define NO_ASGI  "there is no asgi worker yet"
+#define NO_DIRTY "there is no pool of dirty workers yet"
+#define NO_SYSLOG                                                                   \
+    "log lines go to files, stdout and stderr only; systemd can pass stderr on to " \
+    "syslog"
+#define NO_STATSD "there are no statsd metrics yet"
+#define NO_PYTHON_LOGGING \
+    "log lines are written by Licorne's own logger, not by Python's logging"
+#define NO_PROXY_PROTOCOL "the PROXY protocol is not spoken yet"
+#define NO_PASTE          "PasteDeploy files cannot be read yet"
+#define NO_CONTROL        "there is no control socket yet"
+#define NO_LENIENCY       "only the strict reading of HTTP is there yet"
+#define NO_TRUST          "header fields of a proxy are not believed from anyone yet"
+
+const struct lc_setting lc_settings[LC_SETTING_COUNT] = {
+#define X(type, name, section, flags, env, value, applies, support, text) \
+    {#name,   section, flags,     env,          value,                    \
+     support, text,    LC_##type, LC_##applies, offsetof(struct lc_config, name)},
+#include "config/settings.def"
+#undef X
+};
+
+const struct lc_setting *lc_setting_find(const char *name)
+{
+    for (size_t i = 0; i < LC_SETTING_COUNT; i++)
+        if (strcmp(lc_settings[i].name, name) == 0)
+            return &lc_settings[i];
+    return NULL;
+}
+
+static void copy_part(char *out, size_t size, const char *at, size_t len)
+{
+    lc_assert(len < size); /* settings.def is ours */
+    memcpy(out, at, len);
+    out[len] = '\0';
+}
+
+bool lc_flag_next(const struct lc_setting *setting, const char **at, struct lc_flag *flag)
+{
+    const char *start = *at;
+
+    if (start == NULL || *start == '\0')
+        return false;
+    flag->kind = setting->type == LC_BOOL ? LC_FLAG_TRUE : LC_FLAG_VALUE;
+    if (*start == '!') {
+        flag->kind = LC_FLAG_FALSE;
+        start++;
+    }
+
+    size_t len = strcspn(start, ",");
+    size_t name_len = strcspn(start, ",?");
+    copy_part(flag->name, sizeof(flag->name), start, name_len);
+    flag->bare[0] = '\0';
+    if (name_len < len) {
+        flag->kind = LC_FLAG_MAYBE;
+        copy_part(flag->bare, sizeof(flag->bare), start + name_len + 1,
+                  len - name_len - 1);
+    }
+    *at = start + len + (start[len] == ',');
+    return true;
+}
+
+void lc_flags_join(const struct lc_setting *setting, char *out, size_t size)
+{
+    const char *at = setting->flags;
+    struct lc_flag flag;
+    size_t used = 0;
+
+    *out = '\0';
+    while (lc_flag_next(setting, &at, &flag) && used < size)
+        used += (size_t)snprintf(out + used, size - used, "%s%s", used == 0 ? "" : "/",
+                                 flag.name);
+}

@@ -1,0 +1,42 @@
+#include "config/strings.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+
+void lc_strings_take(struct lc_strings *strings, char *text)
+{
+    strings->items = lc_realloc(strings->items,
+                                (strings->count + 2) * sizeof(*strings->items));
+    strings->items[strings->count++] = text;
+    strings->items[strings->count] = NULL;
+}
+
+void lc_strings_add(struct lc_strings *strings, const char *text)
+{
+    lc_strings_take(strings, lc_strdup(text));
+}
+
+void lc_strings_copy(struct lc_strings *to, const struct lc_strings *from)
+{
+    for (size_t i = 0; i < from->count; i++)
+        lc_strings_add(to, from->items[i]);
+}
+
+bool lc_strings_equal(const struct lc_strings *a, const struct lc_strings *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (strcmp(a->items[i], b->items[i]) != 0)
+            return false;
+    return true;
+}
+
+void lc_strings_clear(struct lc_strings *strings)
+{
+    for (size_t i = 0; i < strings->count; i++)
+        free(strings->items[i]);
+    free(strings->items);
+    *strings = (struct lc_strings){0};
+}

@@ -1,0 +1,230 @@
+#include "master/logs.h"
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/inherit.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "config/config.h"
+#include "master/reap.h"
+#include "master/spawn.h"
+#include "master/state.h"
+
+#include <licorne/error.h>
+#include <licorne/log.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    RECORDS_ROOM = 8 << 20, /* bytes that may queue while the logger is busy or dead */
+    START_LIMIT_MS = 10000,
+    STOP_LIMIT_MS = 5000,
+};
+
+/* ---- the record socket ---- */
+
+static int open_records(struct lc_master *m, struct lc_error *err)
+{
+    int room = RECORDS_ROOM;
+
+    if (lc_channel_pair(m->records, err) < 0)
+        return -1;
+    /* A worker must never wait for the log. */
+    if (lc_fd_set_nonblocking(m->records[1]) < 0)
+        return lc_error_sys(err, "fcntl");
+    /* Beyond the system's limit for root; else as much as it allows. */
+    if (setsockopt(m->records[1], SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) < 0)
+        setsockopt(m->records[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+    return 0;
+}
+
+/* ---- what the logger is told ---- */
+
+static void tell(struct lc_master *m, enum lc_msg_type type, const void *payload,
+                 size_t len)
+{
+    if (m->logger == NULL)
+        return; /* its successor gets the streams at its start */
+    if (lc_channel_send(m->logger->channel, type, m->serving->number, payload, len) < 0 &&
+        errno != EPIPE)
+        lc_log(LC_ERROR, "The logger could not be told: %s", strerror(errno));
+}
+
+static size_t put_text(char *at, size_t room, const char *text)
+{
+    size_t len = text == NULL ? 0 : strnlen(text, room - 1);
+
+    memcpy(at, text == NULL ? "" : text, len);
+    at[len] = '\0';
+    return len + 1;
+}
+
+static void tell_streams(struct lc_master *m)
+{
+    static char payload[LC_STREAM_COUNT * 8192];
+    const struct lc_config *config = m->serving->config;
+    size_t len = 0;
+
+    for (int id = 0; id < LC_STREAM_COUNT; id++)
+        switch ((enum lc_stream_id)id) {
+        case LC_STREAM_ERROR:
+            len += put_text(payload + len, 8192, config->errorlog);
+            break;
+        case LC_STREAM_ACCESS:
+            len += put_text(payload + len, 8192, config->accesslog);
+            break;
+        case LC_STREAM_COUNT: break;
+        }
+    tell(m, LC_MSG_STREAMS, payload, len);
+}
+
+void lc_logs_redirect(struct lc_master *m)
+{
+    tell_streams(m);
+    lc_log_open(m->records[1], lc_level_of(m->serving->config->loglevel));
+}
+
+void lc_logs_reopen(struct lc_master *m)
+{
+    tell(m, LC_MSG_REOPEN, NULL, 0);
+}
+
+/* ---- its life ---- */
+
+static int start_process(struct lc_master *m, struct lc_error *err)
+{
+    m->logger = lc_child_start(m, m->roles->logger, m->serving, NULL, 0, err);
+    if (m->logger == NULL)
+        return -1;
+    tell_streams(m);
+    return 0;
+}
+
+/* 1: it is ready; 0: it said nothing yet; -1: it will not, and `err` tells why. */
+static int answer_of(struct lc_child *logger, struct lc_error *err)
+{
+    static _Alignas(8) char payload[LC_MSG_MAX];
+    const struct lc_msg_boot_failed *failed = (const void *)payload;
+    struct lc_msg_head head;
+
+    while (lc_child_receive(logger, &head, payload)) {
+        if (head.type == LC_MSG_READY)
+            return 1;
+        if (head.type == LC_MSG_BOOT_FAILED && head.length == sizeof(*failed))
+            return lc_error_set(err, LC_E_CONFIG, "%.*s", (int)sizeof(failed->text) - 1,
+                                failed->text);
+    }
+    return 0;
+}
+
+static int await_ready(struct lc_master *m, struct lc_error *err)
+{
+    uint64_t end = lc_clock_ms() + START_LIMIT_MS;
+
+    for (uint64_t now; (now = lc_clock_ms()) < end;) {
+        struct pollfd at = {.fd = m->logger->channel, .events = POLLIN};
+
+        if (poll(&at, 1, (int)(end - now)) <= 0)
+            continue;
+        m->logger->has_mail = true;
+        int answer = answer_of(m->logger, err);
+        if (answer != 0)
+            return answer;
+        if (at.revents & POLLHUP)
+            return lc_error_set(err, LC_E_SYSTEM, "the logger died at its start");
+    }
+    return lc_error_set(err, LC_E_SYSTEM, "the logger was not ready after %d s",
+                        START_LIMIT_MS / 1000);
+}
+
+int lc_logs_start(struct lc_master *m, struct lc_error *err)
+{
+    if (open_records(m, err) < 0 || start_process(m, err) < 0)
+        return -1;
+    if (await_ready(m, err) < 0)
+        return -1;
+    lc_log_open(m->records[1], lc_level_of(m->serving->config->loglevel));
+    return 0;
+}
+
+void lc_logs_hear(struct lc_master *m)
+{
+    struct lc_error err;
+
+    if (m->logger == NULL)
+        return;
+    switch (answer_of(m->logger, &err)) {
+    case 1: lc_backoff_reset(&m->logger_backoff); break;
+    /* The log would be the wrong place to say that there is none. */
+    case -1: fprintf(stderr, "licorne: the logger cannot start: %s\n", err.text); break;
+    default: break;
+    }
+}
+
+void lc_logs_on_death(struct lc_master *m, int status)
+{
+    int pid = (int)m->logger->pid;
+
+    lc_logs_hear(m);
+    lc_child_forget(m->logger);
+    m->logger = NULL;
+    if (WIFSIGNALED(status))
+        lc_log(LC_WARN, "Logger (pid:%d) was sent %s! Its successor goes on.", pid,
+               lc_signal_name(WTERMSIG(status)));
+    else
+        lc_log(LC_WARN, "Logger (pid:%d) exited with code %d! Its successor goes on.",
+               pid, WEXITSTATUS(status));
+}
+
+void lc_logs_adjust(struct lc_master *m)
+{
+    uint64_t now = lc_clock_ms();
+    struct lc_error err;
+
+    if (m->logger != NULL)
+        return;
+    if (!lc_backoff_is_over(&m->logger_backoff, now)) {
+        lc_master_wake_at(m, m->logger_backoff.until_ms);
+        return;
+    }
+    /* The first successor starts at once; until one is ready, each next one a bit later. */
+    lc_backoff_failed(&m->logger_backoff, now);
+    if (start_process(m, &err) < 0)
+        fprintf(stderr, "licorne: the logger cannot start: %s\n", err.text);
+}
+
+static bool has_ended(struct lc_child *logger, uint64_t end)
+{
+    for (uint64_t now; (now = lc_clock_ms()) < end;) {
+        /* The channel closes when the process ends. */
+        struct pollfd at = {.fd = logger->channel, .events = 0};
+
+        if (poll(&at, 1, (int)(end - now)) > 0)
+            return true;
+    }
+    return false;
+}
+
+void lc_logs_stop(struct lc_master *m)
+{
+    struct lc_error err;
+
+    if (m->logger == NULL && (m->records[1] < 0 || start_process(m, &err) < 0))
+        return;
+    tell(m, LC_MSG_STOP, NULL, 0);
+    if (!has_ended(m->logger, lc_clock_ms() + STOP_LIMIT_MS)) {
+        fprintf(stderr, "licorne: the logger has not ended after %d s: SIGKILL\n",
+                STOP_LIMIT_MS / 1000);
+        kill(m->logger->pid, SIGKILL);
+    }
+    waitpid(m->logger->pid, NULL, 0);
+    lc_child_forget(m->logger);
+    m->logger = NULL;
+}

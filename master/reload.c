@@ -1,0 +1,161 @@
+#include "master/reload.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/title.h"
+#include "config/config.h"
+#include "master/actions.h"
+#include "master/generation.h"
+#include "master/logs.h"
+#include "master/state.h"
+#include "master/workers.h"
+
+#include <licorne/error.h>
+#include <licorne/log.h>
+
+enum { PATIENCE_MS = 10000 }; /* between two lines about workers that still boot */
+
+void lc_reload(struct lc_master *m)
+{
+    if (m->next != NULL || m->leaving != NULL)
+        lc_log(LC_INFO, "The reload that is under way goes first.");
+    m->reload_wanted = true;
+}
+
+/* ---- begin ---- */
+
+/* Called in the environment that the process was started with. Returns a generation that is
+ * ready for workers, or NULL. */
+static struct lc_generation *make_next(struct lc_master *m, struct lc_error *err)
+{
+    struct lc_config *config = lc_config_load(m->argc, m->argv, err);
+
+    if (config == NULL)
+        return NULL;
+    if (lc_config_require(config, err) < 0) {
+        lc_config_destroy(config);
+        return NULL;
+    }
+    lc_config_keep_fixed(config, m->serving->config);
+
+    struct lc_generation *next = lc_generation_create(m, config);
+    if (lc_generation_take_on(next, NULL, err) == 0 &&
+        lc_generation_open_pidfile(next, m->serving, err) == 0 &&
+        lc_generation_listen(next, m->serving, err) == 0)
+        return next;
+    lc_config_unapply(config);
+    lc_generation_destroy(next, m->serving);
+    return NULL;
+}
+
+/* The master goes through the new environment and comes back to the one in force; the new
+ * workers take on theirs themselves. */
+static struct lc_generation *prepare_next(struct lc_master *m, struct lc_error *err)
+{
+    struct lc_error other;
+
+    if (lc_generation_take_on(NULL, m->serving, err) < 0)
+        lc_log(LC_WARN, "%s", err->text); /* relative paths now begin elsewhere */
+
+    struct lc_generation *next = make_next(m, err);
+    if (lc_generation_take_on(m->serving, next, &other) < 0)
+        lc_log(LC_ERROR, "%s", other.text);
+    return next;
+}
+
+static void begin(struct lc_master *m)
+{
+    struct lc_error err = {0};
+
+    m->reload_wanted = false;
+    lc_log(LC_INFO, "Hang up: Master");
+    m->next = prepare_next(m, &err);
+    if (m->next == NULL) {
+        lc_log(LC_ERROR, "Not reloaded: %s", err.text);
+        lc_log(LC_ERROR, "The running configuration stays in force.");
+        return;
+    }
+    m->patience_shown_ms = lc_clock_ms();
+}
+
+/* ---- boot ---- */
+
+static bool is_ready(const struct lc_master *m, const struct lc_generation *generation)
+{
+    return lc_workers_ready(m, generation) >= generation->wanted;
+}
+
+static void say_who_is_awaited(struct lc_master *m)
+{
+    uint64_t now = lc_clock_ms();
+
+    if (now - m->patience_shown_ms >= PATIENCE_MS) {
+        m->patience_shown_ms = now;
+        lc_log(LC_INFO,
+               "Reload: %u of %u new workers are ready after %llu s; the old ones serve.",
+               lc_workers_ready(m, m->next), m->next->wanted,
+               (unsigned long long)(now - m->next->since_ms) / 1000);
+    }
+    lc_master_wake_at(m, m->patience_shown_ms + PATIENCE_MS);
+}
+
+/* ---- commit, withdraw, bury ---- */
+
+/* The workers have the sockets that only their generation uses themselves: each closes when
+ * the last of them has answered what was queued. Held open here, it would go on to queue
+ * connections for nobody. */
+static void send_away(struct lc_master *m)
+{
+    lc_generation_close(m->leaving, m->serving);
+    lc_workers_dismiss(m, m->leaving, LC_GRACEFULLY);
+}
+
+static void commit(struct lc_master *m)
+{
+    struct lc_error err;
+
+    m->leaving = m->serving;
+    m->serving = m->next;
+    m->next = NULL;
+    if (lc_generation_take_on(m->serving, m->leaving, &err) < 0)
+        lc_log(LC_ERROR, "%s", err.text);
+    lc_logs_redirect(m);
+    lc_title_set("licorne: master [%s]", m->serving->config->name);
+    if (!lc_listeners_equal(&m->serving->listeners, &m->leaving->listeners))
+        lc_listeners_log(&m->serving->listeners);
+    send_away(m);
+}
+
+static void withdraw(struct lc_master *m)
+{
+    m->leaving = m->next;
+    m->next = NULL;
+    lc_log(LC_ERROR, "Not reloaded: the new workers cannot boot: %s",
+           m->leaving->failure);
+    lc_log(LC_ERROR, "The old workers go on, with the configuration that they have.");
+    send_away(m);
+}
+
+static void bury(struct lc_master *m)
+{
+    lc_generation_destroy(m->leaving, m->serving);
+    m->leaving = NULL;
+}
+
+void lc_reload_step(struct lc_master *m)
+{
+    if (m->phase != LC_MASTER_RUNNING)
+        return;
+    if (m->next != NULL) {
+        if (m->next->has_failed)
+            withdraw(m);
+        else if (is_ready(m, m->next))
+            commit(m);
+        else
+            say_who_is_awaited(m);
+    }
+    if (m->leaving != NULL && lc_workers_count(m, m->leaving) == 0)
+        bury(m);
+    if (m->reload_wanted && m->next == NULL && m->leaving == NULL)
+        begin(m);
+}

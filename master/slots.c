@@ -1,0 +1,28 @@
+#include "master/slots.h"
+
+#include "base/clock.h"
+#include "base/scoreboard.h"
+
+#include <stddef.h>
+#include <string.h>
+
+struct lc_slot *lc_slot_claim(struct lc_scoreboard *board)
+{
+    for (uint32_t i = 0; i < board->count; i++) {
+        struct lc_slot *slot = &board->slots[i];
+
+        if (atomic_load(&slot->state) != LC_SLOT_FREE)
+            continue;
+        memset((void *)slot, 0, sizeof(*slot));
+        atomic_store(&slot->heartbeat_ms, lc_clock_ms());
+        atomic_store(&slot->state, LC_SLOT_BOOTING);
+        return slot;
+    }
+    return NULL;
+}
+
+void lc_slot_release(struct lc_slot *slot)
+{
+    atomic_store(&slot->pid, 0);
+    atomic_store(&slot->state, LC_SLOT_FREE);
+}

@@ -1,0 +1,177 @@
+#include "master/spawn.h"
+
+#include "base/fd.h"
+#include "base/inherit.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/title.h"
+#include "config/config.h"
+#include "master/generation.h"
+#include "master/privileges.h"
+#include "master/signal.h"
+#include "master/state.h"
+
+#include <licorne/error.h>
+#include <licorne/log.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* ---- in the child ---- */
+
+/* A socket that somebody else holds open would go on listening after the master closed it. */
+static void drop_foreign_sockets(struct lc_master *m, const struct lc_listeners *own)
+{
+    struct lc_generation *all[] = {m->serving, m->next, m->leaving};
+
+    for (size_t i = 0; i < LC_COUNT(all); i++)
+        if (all[i] != NULL)
+            lc_listeners_drop(&all[i]->listeners, own);
+}
+
+static void leave_the_master(struct lc_master *m, const struct lc_generation *generation,
+                             bool is_worker)
+{
+    if (!is_worker)
+        lc_signals_ignore();
+    lc_signals_release();
+    lc_signals_close(m);
+    uv_loop_fork(&m->loop); /* so that closing does not touch the master's epoll */
+    lc_master_close_loop(m);
+    lc_fd_close(&m->records[is_worker ? 0 : 1]);
+    drop_foreign_sockets(m, is_worker ? &generation->listeners : NULL);
+}
+
+static int prepare_worker(struct lc_master *m, const struct lc_generation *generation,
+                          struct lc_error *err)
+{
+    lc_title_set("licorne: worker [%s]", generation->config->name);
+    if (lc_generation_take_on(generation, m->serving, err) < 0)
+        return -1;
+    return lc_privileges_drop(generation->config, err);
+}
+
+static int give_up(const struct lc_inherit *inherit, const struct lc_error *err)
+{
+    struct lc_msg_boot_failed failed = {.exit_code = LC_EXIT_BOOT};
+
+    lc_log(LC_ERROR, "Worker failed to boot: %s", err->text);
+    snprintf(failed.text, sizeof(failed.text), "%.1023s", err->text);
+    lc_channel_send(inherit->channel, LC_MSG_BOOT_FAILED, inherit->generation, &failed,
+                    sizeof(failed));
+    return LC_EXIT_BOOT;
+}
+
+static int live(struct lc_master *m, const struct lc_role *role,
+                const struct lc_generation *generation, struct lc_slot *slot,
+                unsigned age, int channel)
+{
+    const bool is_worker = slot != NULL;
+
+    leave_the_master(m, generation, is_worker);
+
+    struct lc_inherit inherit = {
+        .config = generation->config,
+        .listeners = is_worker ? generation->listeners.items : NULL,
+        .listener_count = is_worker ? generation->listeners.count : 0,
+        .scoreboard = m->scoreboard,
+        .slot = slot,
+        .channel = channel,
+        .records = m->records[is_worker ? 1 : 0],
+        .generation = generation->number,
+        .age = age,
+    };
+    struct lc_error err = {0};
+
+    if (is_worker) {
+        lc_log_open(inherit.records, lc_level_of(generation->config->loglevel));
+        if (prepare_worker(m, generation, &err) < 0)
+            return give_up(&inherit, &err);
+    } else {
+        lc_title_set("licorne: %s", role->name);
+    }
+
+    int code = role->run(&inherit);
+    lc_signals_hold(); /* a late one must not spoil the exit code */
+    return code;
+}
+
+/* ---- in the master ---- */
+
+static void on_mail(uv_poll_t *watch, int status, int events)
+{
+    struct lc_child *child = watch->data;
+
+    child->has_mail = true;
+}
+
+static struct lc_child *watch_child(struct lc_master *m, pid_t pid, int channel)
+{
+    struct lc_child *child = lc_new(struct lc_child);
+
+    child->pid = pid;
+    child->channel = channel;
+    uv_poll_init(&m->loop, &child->watch, channel);
+    child->watch.data = child;
+    uv_poll_start(&child->watch, UV_READABLE | UV_DISCONNECT, on_mail);
+    return child;
+}
+
+struct lc_child *lc_child_start(struct lc_master *m, const struct lc_role *role,
+                                const struct lc_generation *generation,
+                                struct lc_slot *slot, unsigned age, struct lc_error *err)
+{
+    int ends[2];
+
+    if (lc_channel_pair(ends, err) < 0)
+        return NULL;
+    lc_log_flush(); /* what waits in memory would be sent twice */
+    fflush(NULL);
+
+    pid_t pid = fork();
+    if (pid == 0) {
+        lc_fd_close(&ends[0]);
+        exit(live(m, role, generation, slot, age, ends[1]));
+    }
+    if (pid < 0)
+        lc_error_sys(err, "fork");
+    lc_fd_close(&ends[1]);
+    if (pid < 0) {
+        lc_fd_close(&ends[0]);
+        return NULL;
+    }
+    return watch_child(m, pid, ends[0]);
+}
+
+bool lc_child_receive(struct lc_child *child, struct lc_msg_head *head, void *buffer)
+{
+    while (child->has_mail) {
+        if (lc_channel_receive(child->channel, head, buffer, LC_MSG_MAX) >= 0)
+            return true;
+        if (errno == EBADMSG) {
+            lc_log(LC_WARN, "A message of process %d is not well formed: ignored",
+                   (int)child->pid);
+            continue;
+        }
+        child->has_mail = false;
+        if (errno != EAGAIN) /* closed: its death is what comes next */
+            uv_poll_stop(&child->watch);
+    }
+    return false;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct lc_child *child = handle->data;
+
+    lc_fd_close(&child->channel);
+    free(child);
+}
+
+void lc_child_forget(struct lc_child *child)
+{
+    if (child != NULL && !uv_is_closing((uv_handle_t *)&child->watch))
+        uv_close((uv_handle_t *)&child->watch, on_closed);
+}

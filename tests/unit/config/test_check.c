@@ -1,0 +1,173 @@
+#include "given_config.h"
+
+#include "config/settings.h"
+
+#define NOT_AVAILABLE "not available in this version of Licorne: "
+
+/* Something that is not the default. */
+static const char *other_value(const struct lc_setting *setting)
+{
+    switch (setting->type) {
+    case LC_BOOL: return strcmp(setting->value, "true") == 0 ? "false" : "true";
+    case LC_STRING:
+    case LC_LIST: return "other";
+    case LC_INT:
+    case LC_SECONDS:
+    case LC_MODE:
+    case LC_USER:
+    case LC_GROUP: break;
+    }
+    return "77";
+}
+
+static void every_setting_that_is_not_there_yet_is_refused_by_name(void **state)
+{
+    struct given *g = *state;
+    size_t refused = 0;
+
+    for (size_t i = 0; i < LC_SETTING_COUNT; i++) {
+        const struct lc_setting *setting = &lc_settings[i];
+
+        if (setting->refused == NULL)
+            continue;
+        LC_AUTOFREE char *file = lc_printf("[server]\n%s = %s\n", setting->name,
+                                           other_value(setting));
+        LC_AUTOFREE char *text = lc_printf("shop.ini:2: %s: " NOT_AVAILABLE "%s",
+                                           setting->name, setting->refused);
+
+        given_file(g, "shop.ini", file);
+        assert_refused(text, "-c", "shop.ini");
+        refused++;
+    }
+    assert_true(refused > 0);
+}
+
+static void a_refused_setting_may_be_given_its_default(void **state)
+{
+    for (size_t i = 0; i < LC_SETTING_COUNT; i++) {
+        const struct lc_setting *setting = &lc_settings[i];
+
+        if (setting->refused == NULL || setting->type == LC_MODE)
+            continue;
+        LC_AUTOFREE char *file = lc_printf("[server]\n%s = %s\n", setting->name,
+                                           setting->value == NULL ? "" : setting->value);
+
+        given_file(*state, "shop.ini", file);
+        if (loaded("-c", "shop.ini") == NULL)
+            fail_msg("%s", ((struct given *)*state)->err.text);
+    }
+}
+
+static void a_refusal_names_the_source(void **state)
+{
+    assert_refused("preload_app (--preload on the command line): " NOT_AVAILABLE
+                   "each worker loads the application for itself",
+                   "--preload");
+    setenv("FORWARDED_ALLOW_IPS", "*", 1);
+    assert_refused(
+        "forwarded_allow_ips (environment variable FORWARDED_ALLOW_IPS): " NOT_AVAILABLE
+        "header fields of a proxy are not believed from anyone yet",
+        NULL);
+}
+
+static void only_the_sync_worker_with_one_thread_is_there(void **state)
+{
+    assert_non_null(loaded("-k", "sync", "--threads", "1"));
+    assert_refused("worker_class (--worker-class on the command line): 'gevent' is not "
+                   "available in this version of Licorne: only sync is",
+                   "-k", "gevent");
+    assert_refused("threads (--threads on the command line): 4: threads are not "
+                   "available in this version of Licorne (there is no gthread worker "
+                   "yet): only 1 is",
+                   "--threads", "4");
+}
+
+static void limits_are_brought_into_gunicorns_bounds(void **state)
+{
+    const struct lc_config *config = loaded("--limit-request-line", "9000",
+                                            "--limit-request-fields", "40000",
+                                            "--limit-request-field_size", "0");
+
+    assert_int_equal(config->limit_request_line, 8190);
+    assert_int_equal(config->limit_request_fields, 32768);
+    assert_int_equal(config->limit_request_field_size, 8190);
+    config = loaded("--limit-request-line", "0", "--limit-request-fields", "0",
+                    "--limit-request-field_size", "100000");
+    assert_int_equal(config->limit_request_line, 0);
+    assert_int_equal(config->limit_request_fields, 32768);
+    assert_int_equal(config->limit_request_field_size, 100000);
+}
+
+static void addresses_are_read_before_anything_starts(void **state)
+{
+    assert_refused("bind (--bind on the command line): 'a:b': 'b' is not a valid port "
+                   "number.",
+                   "-b", "a:1", "-b", "a:b");
+    setenv("PORT", "", 1);
+    assert_refused("bind (environment variable PORT): '0.0.0.0:': '' is not a valid port "
+                   "number.",
+                   NULL);
+}
+
+static void directories_must_exist(void **state)
+{
+    struct given *g = *state;
+    LC_AUTOFREE char *text = lc_printf("chdir (--chdir on the command line): there is no "
+                                       "directory '%s/nope'",
+                                       g->dir);
+    LC_AUTOFREE char *sub = lc_printf("%s/sub", g->dir);
+
+    assert_refused(text, "--chdir", "nope");
+    assert_refused("worker_tmp_dir (--worker-tmp-dir on the command line): there is no "
+                   "directory '/nope'",
+                   "--worker-tmp-dir", "/nope");
+    assert_refused("tmp_upload_dir (--tmp-upload-dir on the command line): there is no "
+                   "directory '/nope'",
+                   "--tmp-upload-dir", "/nope");
+    assert_int_equal(mkdir(sub, 0700), 0);
+    assert_non_null(loaded("--worker-tmp-dir", "sub", "--tmp-upload-dir", sub));
+}
+
+static void raw_env_needs_names_and_values(void **state)
+{
+    assert_non_null(loaded("-e", "A=", "-e", "B=x=y"));
+    assert_refused("raw_env (--env on the command line): 'A' is not NAME=VALUE", "-e",
+                   "A");
+    assert_refused("raw_env (--env on the command line): '=A' is not NAME=VALUE", "-e",
+                   "=A");
+}
+
+static void the_rest_of_the_rules_hold(void **state)
+{
+    assert_refused("workers (--workers on the command line): 513 are too many: at most "
+                   "512",
+                   "-w", "513");
+    assert_int_equal(loaded("-w", "0")->workers, 0);
+    assert_refused("worker_connections (--worker-connections on the command line): 0: a "
+                   "worker must be allowed at least one connection",
+                   "--worker-connections", "0");
+    assert_non_null(loaded("--http-parser", "FAST"));
+    assert_refused("http_parser (--http-parser on the command line): 'x' is none of "
+                   "auto, fast, python",
+                   "--http-parser", "x");
+    assert_refused("errorlog (--log-file on the command line): a file, or - for "
+                   "stderr, is needed",
+                   "--log-file", "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(every_setting_that_is_not_there_yet_is_refused_by_name),
+        TEST(a_refused_setting_may_be_given_its_default),
+        TEST(a_refusal_names_the_source),
+        TEST(only_the_sync_worker_with_one_thread_is_there),
+        TEST(limits_are_brought_into_gunicorns_bounds),
+        TEST(addresses_are_read_before_anything_starts),
+        TEST(directories_must_exist),
+        TEST(raw_env_needs_names_and_values),
+        TEST(the_rest_of_the_rules_hold),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

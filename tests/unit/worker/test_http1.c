@@ -1,0 +1,451 @@
+/* What a request may look like. Every table row is fed whole and byte by byte: the result must
+ * not depend on where the bytes were cut. */
+#include "worker/http1.h"
+
+#include "app/request.h"
+#include "base/arena.h"
+#include "base/mem.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+struct outcome {
+    enum lc_http1_result result;
+    struct lc_fault fault;
+    char text[8192]; /* method, target, path, query, version, fields, flags */
+    char body[8192];
+    size_t body_len, left;
+};
+
+static const struct lc_limits usual = {4094, 100, 8190};
+
+static bool collect(void *owner, struct lc_slice piece, struct lc_fault *fault)
+{
+    struct outcome *o = owner;
+
+    (void)fault;
+    assert_true(o->body_len + piece.len < sizeof(o->body));
+    memcpy(o->body + o->body_len, piece.at, piece.len);
+    o->body_len += piece.len;
+    return true;
+}
+
+static void describe(struct outcome *o, const struct lc_request *r)
+{
+    int n = snprintf(o->text, sizeof(o->text), "%.*s %.*s path=%.*s query=%.*s %d",
+                     LC_ARG(r->method), LC_ARG(r->target), LC_ARG(r->path),
+                     LC_ARG(r->query), r->version);
+
+    for (size_t i = 0; i < r->header_count; i++)
+        n += snprintf(o->text + n, sizeof(o->text) - (size_t)n, " [%.*s=%.*s]",
+                      LC_ARG(r->headers[i].name), LC_ARG(r->headers[i].value));
+    snprintf(o->text + n, sizeof(o->text) - (size_t)n, "%s%s%s%s",
+             r->wants_close ? " close" : "", r->is_chunked_body ? " chunked" : "",
+             r->expects_100 ? " 100" : "", r->is_https ? " https" : "");
+}
+
+/* Feeds `bytes` so that at most `step` new ones come at a time. */
+static struct outcome feed(struct lc_slice bytes, size_t step,
+                           const struct lc_limits *limits, bool is_trusted)
+{
+    static _Alignas(16) char block[4096];
+    struct lc_request request = {0};
+    struct lc_http1 http1;
+    struct outcome o = {.result = LC_HTTP1_MORE};
+    size_t have = 0, start = 0, used;
+    char *copy = NULL;
+
+    lc_arena_init(&request.arena, block, sizeof(block));
+    request.headers = request.first_headers;
+    request.header_room = LC_HEAD_COUNT;
+    lc_http1_begin(&http1, &request, limits, is_trusted, &o.fault);
+    http1.on_body = collect;
+    http1.owner = &o;
+    while (o.result == LC_HTTP1_MORE && have < bytes.len) {
+        have = have + step < bytes.len ? have + step : bytes.len;
+        free(copy); /* a new place each time: slices must follow */
+        copy = lc_strndup(bytes.at, have);
+        o.result = lc_http1_head(&http1, (struct lc_slice){copy, have}, &used);
+        start = used;
+    }
+    if (o.result == LC_HTTP1_HEAD || o.result == LC_HTTP1_DONE)
+        describe(&o, &request);
+    while (o.result == LC_HTTP1_HEAD || o.result == LC_HTTP1_MORE) {
+        if (start == bytes.len)
+            break;
+        size_t n = bytes.len - start < step ? bytes.len - start : step;
+        o.result = lc_http1_body(&http1, (struct lc_slice){bytes.at + start, n}, &used);
+        start += used;
+    }
+    o.left = bytes.len - start;
+    lc_arena_deinit(&request.arena);
+    free(copy);
+    return o;
+}
+
+static struct outcome parse_with(const char *text, size_t len,
+                                 const struct lc_limits *limits, bool is_trusted)
+{
+    struct lc_slice bytes = {text, len};
+    struct outcome whole = feed(bytes, len, limits, is_trusted);
+
+    for (size_t step = 1; step < len && step < 4; step++) {
+        struct outcome cut = feed(bytes, step, limits, is_trusted);
+
+        assert_int_equal(cut.result, whole.result);
+        assert_string_equal(cut.fault.text, whole.fault.text);
+        assert_string_equal(cut.text, whole.text);
+        assert_int_equal(cut.body_len, whole.body_len);
+        assert_memory_equal(cut.body, whole.body, whole.body_len);
+    }
+    return whole;
+}
+
+static struct outcome parse(const char *text)
+{
+    return parse_with(text, strlen(text), &usual, true);
+}
+
+static void is_understood_as(const char *text, const char *expected)
+{
+    struct outcome o = parse(text);
+
+    if (o.result != LC_HTTP1_DONE)
+        print_message("%s\n%s\n", text, o.fault.text);
+    assert_int_equal(o.result, LC_HTTP1_DONE);
+    assert_string_equal(o.text, expected);
+}
+
+static void is_refused(const char *text, int status, const char *message)
+{
+    struct outcome o = parse(text);
+
+    if (o.result != LC_HTTP1_FAIL)
+        print_message("%s\nwas taken as %s\n", text, o.text);
+    assert_int_equal(o.result, LC_HTTP1_FAIL);
+    assert_string_equal(o.fault.text, message);
+    assert_int_equal(o.fault.status, status);
+}
+
+/* --- the request line ------------------------------------------------------------------- */
+
+static void the_request_line_has_three_parts(void **state)
+{
+    is_understood_as("GET /a%20b?x=1#f HTTP/1.1\r\n\r\n",
+                     "GET /a%20b?x=1#f path=/a b query=x=1 11");
+    is_understood_as("GET / HTTP/1.0\r\n\r\n", "GET / path=/ query= 10 close");
+    is_understood_as("FROB / HTTP/1.2\r\n\r\n", "FROB / path=/ query= 12");
+    is_understood_as("OPTIONS * HTTP/1.1\r\n\r\n", "OPTIONS * path=* query= 11");
+    is_understood_as("GET http://a/b?c HTTP/1.1\r\n\r\n",
+                     "GET http://a/b?c path=/b query=c 11");
+    is_understood_as("GET //a/b HTTP/1.1\r\n\r\n", "GET //a/b path=//a/b query= 11");
+
+    is_refused("GET /\r\n\r\n", 400,
+               "Invalid Request Line 'Invalid HTTP request line: 'GET /''");
+    is_refused("\r\nGET / HTTP/1.1\r\n\r\n", 400,
+               "Invalid Request Line 'Invalid HTTP request line: '''");
+    is_refused("GET  / HTTP/1.1\r\n\r\n", 400,
+               "Invalid Request Line 'Invalid HTTP request line: 'GET  / HTTP/1.1''");
+    is_refused("GET a HTTP/1.1\r\n\r\n", 400,
+               "Invalid Request Line 'Invalid HTTP request line: 'GET a HTTP/1.1''");
+    is_refused("GET * HTTP/1.1\r\n\r\n", 400,
+               "Invalid Request Line 'Invalid HTTP request line: 'GET * HTTP/1.1''");
+    is_refused("GET /\x01 HTTP/1.1\r\n\r\n", 400,
+               "Invalid Request Line 'Invalid HTTP request line: 'GET /\\x01 HTTP/1.1''");
+    is_refused(" GET / HTTP/1.1\r\n\r\n", 400,
+               "Invalid Method 'Invalid HTTP method: '''");
+}
+
+static void methods_are_conventional_tokens(void **state)
+{
+    is_refused("get / HTTP/1.1\r\n\r\n", 400,
+               "Invalid Method 'Invalid HTTP method: 'get''");
+    is_refused("GE / HTTP/1.1\r\n\r\n", 400,
+               "Invalid Method 'Invalid HTTP method: 'GE''");
+    is_refused("G#T / HTTP/1.1\r\n\r\n", 400,
+               "Invalid Method 'Invalid HTTP method: 'G#T''");
+    is_refused("G(T / HTTP/1.1\r\n\r\n", 400,
+               "Invalid Method 'Invalid HTTP method: 'G(T''");
+}
+
+static void only_version_1_is_spoken(void **state)
+{
+    is_refused("GET / HTTP/2.0\r\n\r\n", 400,
+               "Invalid HTTP Version 'Invalid HTTP Version: (2, 0)'");
+    is_refused("GET / HTTP/0.9\r\n\r\n", 400,
+               "Invalid HTTP Version 'Invalid HTTP Version: (0, 9)'");
+    is_refused("GET / http/1.1\r\n\r\n", 400,
+               "Invalid HTTP Version 'Invalid HTTP Version: 'http/1.1''");
+    is_refused("GET / HTTP/1.1 \r\n\r\n", 400,
+               "Invalid HTTP Version 'Invalid HTTP Version: 'HTTP/1.1 ''");
+    is_refused("GET / HTTP/1.10\r\n\r\n", 400,
+               "Invalid HTTP Version 'Invalid HTTP Version: 'HTTP/1.10''");
+    is_refused("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400,
+               "Invalid Request Line 'Invalid HTTP request line: 'PRI * HTTP/2.0''");
+}
+
+static void a_long_request_line_is_refused_at_the_limit(void **state)
+{
+    static const struct lc_limits small = {20, 100, 8190};
+    const char *fits = "GET /12345 HTTP/1.1\r\n\r\n";
+    const char *exact = "GET /123456 HTTP/1.1\r\n\r\n";
+    const char *over = "GET /1234567 HTTP/1.1\r\n\r\n";
+
+    assert_int_equal(parse_with(fits, strlen(fits), &small, true).result, LC_HTTP1_DONE);
+    assert_int_equal(parse_with(exact, strlen(exact), &small, true).result,
+                     LC_HTTP1_DONE);
+    struct outcome o = feed(lc_slice(over), strlen(over), &small, true);
+    assert_int_equal(o.result, LC_HTTP1_FAIL);
+    assert_string_equal(o.fault.text, "Request Line is too large (21 > 20)");
+
+    /* Without its end in sight, too: nothing is gathered beyond the limit. */
+    o = feed(LC_SLICE("GET /123456789012345678901234567890"), 1, &small, true);
+    assert_int_equal(o.result, LC_HTTP1_FAIL);
+}
+
+/* --- fields -------------------------------------------------------------------------------- */
+
+static void fields_keep_their_order_and_lose_their_blanks(void **state)
+{
+    is_understood_as("GET / HTTP/1.1\r\nHost: a\r\nX-A:  b c \t\r\nX-Empty:\r\n\r\n",
+                     "GET / path=/ query= 11 [Host=a] [X-A=b c] [X-Empty=]");
+}
+
+static void field_names_are_tokens(void **state)
+{
+    is_refused("GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400,
+               "Invalid HTTP header name: 'Host '");
+    is_refused("GET / HTTP/1.1\r\n: a\r\n\r\n", 400, "Invalid HTTP Header: ': a'");
+    is_refused("GET / HTTP/1.1\r\nnothing\r\n\r\n", 400,
+               "Invalid HTTP Header: 'nothing'");
+    is_refused("GET / HTTP/1.1\r\nX(: a\r\n\r\n", 400, "Invalid HTTP header name: 'X('");
+    is_refused("GET / HTTP/1.1\r\n X: a\r\n\r\n", 400, "Invalid HTTP header name: ' X'");
+    is_refused("GET / HTTP/1.1\r\nXy: a\r\n b\r\n\r\n", 400,
+               "Obsolete line folding is unacceptable: 'XY'");
+}
+
+static void field_values_hold_no_control_bytes(void **state)
+{
+    is_refused("GET / HTTP/1.1\r\nX: a\x01\r\n\r\n", 400, "Invalid HTTP Header: 'X'");
+    is_refused("GET / HTTP/1.1\r\nX: a\x7f"
+               "b\r\n\r\n",
+               400, "Invalid HTTP Header: 'X'");
+    is_refused("GET / HTTP/1.1\r\nX: a\rb\r\n\r\n", 400, "Invalid HTTP Header: 'X'");
+    static const char nul[] = "GET / HTTP/1.1\r\nX: a\0b\r\n\r\n";
+    assert_int_equal(parse_with(nul, sizeof(nul) - 1, &usual, true).result,
+                     LC_HTTP1_FAIL);
+    is_understood_as("GET / HTTP/1.1\r\nX: \xe4\t\xff\r\n\r\n",
+                     "GET / path=/ query= 11 [X=\xe4\t\xff]");
+}
+
+static void lines_end_in_cr_lf_only(void **state)
+{
+    is_refused("GET / HTTP/1.1\nHost: a\n\n", 400,
+               "Invalid HTTP Version 'Invalid HTTP Version: 'HTTP/1.1\\n''");
+    is_refused("GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n", 400,
+               "Invalid HTTP Header: 'Host: a'");
+    is_refused("GET / HTTP/1.1\r\nHost: a\r\n\n", 400, "Invalid HTTP Header: ''");
+    is_refused("GET / HTTP/1.1\r\nHost: a\r\n\rX\r\n\r\n", 400,
+               "Invalid HTTP Header: '\\rX'");
+}
+
+static void too_many_or_too_large_fields_are_431(void **state)
+{
+    static const struct lc_limits small = {4094, 2, 10};
+    static const char *const refused[][2] = {
+        {"GET / HTTP/1.1\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n",
+         "Error parsing headers: 'limit request headers fields'"},
+        {"GET / HTTP/1.1\r\nA: 345678\r\n\r\n",
+         "Error parsing headers: 'limit request headers fields size'"},
+    };
+
+    for (size_t i = 0; i < LC_COUNT(refused); i++) {
+        struct outcome o = parse_with(refused[i][0], strlen(refused[i][0]), &small, true);
+
+        assert_int_equal(o.result, LC_HTTP1_FAIL);
+        assert_int_equal(o.fault.status, 431);
+        assert_string_equal(o.fault.text, refused[i][1]);
+    }
+    const char *fits = "GET / HTTP/1.1\r\nA: 34567\r\nB: 2\r\n\r\n";
+    assert_int_equal(parse_with(fits, strlen(fits), &small, true).result, LC_HTTP1_DONE);
+}
+
+static void names_with_underscores_are_dropped(void **state)
+{
+    is_understood_as("GET / HTTP/1.1\r\nX_A: 1\r\nX-A: 2\r\n\r\n",
+                     "GET / path=/ query= 11 [X-A=2]");
+
+    const char *script = "GET / HTTP/1.1\r\nSCRIPT_NAME: /s\r\n\r\n";
+    assert_string_equal(parse_with(script, strlen(script), &usual, true).text,
+                        "GET / path=/ query= 11 [SCRIPT_NAME=/s]");
+    assert_string_equal(parse_with(script, strlen(script), &usual, false).text,
+                        "GET / path=/ query= 11");
+}
+
+static void a_field_that_must_be_single_is_single(void **state)
+{
+    is_refused("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400,
+               "Invalid HTTP Header: 'HOST'");
+    is_refused("POST / HTTP/1.1\r\nContent-Type: a\r\nContent-Type: a\r\n\r\n", 400,
+               "Invalid HTTP Header: 'CONTENT-TYPE'");
+    is_refused("POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na", 400,
+               "Invalid HTTP Header: 'CONTENT-LENGTH'");
+}
+
+/* --- framing --------------------------------------------------------------------------------- */
+
+static void a_body_is_as_long_as_content_length_says(void **state)
+{
+    struct outcome o = parse("POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhelloGET");
+
+    assert_int_equal(o.result, LC_HTTP1_DONE);
+    assert_int_equal(o.body_len, 5);
+    assert_memory_equal(o.body, "hello", 5);
+    assert_int_equal(o.left, 3);
+}
+
+static void content_length_is_digits_only(void **state)
+{
+    static const char *const wrong[] = {"+5",  "-5", "0x5", "5,5",
+                                        "5 5", "",   "5a",  "99999999999999999999"};
+
+    for (size_t i = 0; i < LC_COUNT(wrong); i++) {
+        char text[200];
+
+        snprintf(text, sizeof(text), "POST / HTTP/1.1\r\nContent-Length: %s\r\n\r\nhello",
+                 wrong[i]);
+        is_refused(text, 400, "Invalid HTTP Header: 'CONTENT-LENGTH'");
+    }
+}
+
+static void chunks_are_joined(void **state)
+{
+    struct outcome o = parse("POST / HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n"
+                             "5\r\nhello\r\n6;x=y\r\n world\r\n0\r\nX-T: 1\r\n\r\nNEXT");
+
+    assert_int_equal(o.result, LC_HTTP1_DONE);
+    assert_int_equal(o.body_len, 11);
+    assert_memory_equal(o.body, "hello world", 11);
+    assert_int_equal(o.left, 4);
+}
+
+static void one_request_is_never_seen_as_two(void **state)
+{
+    is_refused(
+        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n", 400,
+        "Invalid HTTP Header: 'CONTENT-LENGTH'");
+    is_refused(
+        "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400,
+        "Invalid HTTP Header: 'CONTENT-LENGTH'");
+    is_refused("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400,
+               "Invalid HTTP Header: 'TRANSFER-ENCODING'");
+    is_refused("POST / HTTP/1.1\r\nTransfer-Encoding: chunked, chunked\r\n\r\n", 400,
+               "Invalid HTTP Header: 'TRANSFER-ENCODING'");
+    is_refused("POST / HTTP/1.1\r\nTransfer-Encoding: chunked, gzip\r\n\r\n", 400,
+               "Invalid HTTP Header: 'TRANSFER-ENCODING'");
+    is_refused("POST / HTTP/1.1\r\nTransfer-Encoding: \xa0"
+               "chunked\r\n\r\n",
+               501, "Unsupported transfer coding: '\\xa0chunked'");
+    is_refused("POST / HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n\r\n", 501,
+               "Unsupported transfer coding: 'xchunked'");
+    is_refused("POST / HTTP/1.1\r\nTransfer-Encoding:\r\n\r\n", 501,
+               "Unsupported transfer coding: ''");
+}
+
+static void codings_that_frame_nothing_leave_no_body(void **state)
+{
+    is_understood_as("POST / HTTP/1.1\r\nTransfer-Encoding: identity\r\n\r\n",
+                     "POST / path=/ query= 11 [Transfer-Encoding=identity]");
+    is_understood_as("POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
+                     "POST / path=/ query= 11 [Transfer-Encoding=gzip] close");
+}
+
+static void framing_without_a_body_is_bounded(void **state)
+{
+    static char text[64 * 1024];
+    size_t n = (size_t)snprintf(
+        text, sizeof(text), "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;");
+
+    memset(text + n, 'x', sizeof(text) - n);
+    struct outcome o = feed((struct lc_slice){text, sizeof(text)}, 4096, &usual, true);
+    assert_int_equal(o.result, LC_HTTP1_FAIL);
+    assert_int_equal(o.fault.status, 400);
+}
+
+/* --- the connection ---------------------------------------------------------------------------- */
+
+static void the_connection_field_is_a_list(void **state)
+{
+    is_understood_as("GET / HTTP/1.1\r\nConnection: TE, Close\r\n\r\n",
+                     "GET / path=/ query= 11 [Connection=TE, Close] close");
+    is_understood_as("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+                     "GET / path=/ query= 10 [Connection=keep-alive]");
+    is_understood_as("GET / HTTP/1.1\r\nConnection: closed\r\n\r\n",
+                     "GET / path=/ query= 11 [Connection=closed]");
+}
+
+static void an_upgrade_is_an_ordinary_request(void **state)
+{
+    struct outcome o = parse("GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+                             "\r\nGET");
+
+    assert_int_equal(o.result, LC_HTTP1_DONE);
+    assert_int_equal(o.left, 3);
+}
+
+static void expectations_are_100_continue_or_417(void **state)
+{
+    is_understood_as(
+        "POST / HTTP/1.1\r\nExpect: 100-Continue\r\nContent-Length: 0\r\n\r\n",
+        "POST / path=/ query= 11 [Expect=100-Continue] [Content-Length=0] "
+        "100");
+    is_understood_as("POST / HTTP/1.0\r\nExpect: 100-continue\r\n\r\n",
+                     "POST / path=/ query= 10 [Expect=100-continue] close");
+    is_refused("POST / HTTP/1.1\r\nExpect: tea\r\n\r\n", 417,
+               "Unable to comply with expectation: 'tea'");
+}
+
+static void a_trusted_proxy_names_the_scheme(void **state)
+{
+    const char *https = "GET / HTTP/1.1\r\nX-Forwarded-Proto: https\r\n\r\n";
+
+    assert_non_null(
+        strstr(parse_with(https, strlen(https), &usual, true).text, " https"));
+    assert_null(strstr(parse_with(https, strlen(https), &usual, false).text, "] https"));
+    is_refused(
+        "GET / HTTP/1.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Ssl: off\r\n\r\n", 400,
+        "Contradictory scheme headers");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_request_line_has_three_parts),
+        cmocka_unit_test(methods_are_conventional_tokens),
+        cmocka_unit_test(only_version_1_is_spoken),
+        cmocka_unit_test(a_long_request_line_is_refused_at_the_limit),
+        cmocka_unit_test(fields_keep_their_order_and_lose_their_blanks),
+        cmocka_unit_test(field_names_are_tokens),
+        cmocka_unit_test(field_values_hold_no_control_bytes),
+        cmocka_unit_test(lines_end_in_cr_lf_only),
+        cmocka_unit_test(too_many_or_too_large_fields_are_431),
+        cmocka_unit_test(names_with_underscores_are_dropped),
+        cmocka_unit_test(a_field_that_must_be_single_is_single),
+        cmocka_unit_test(a_body_is_as_long_as_content_length_says),
+        cmocka_unit_test(content_length_is_digits_only),
+        cmocka_unit_test(chunks_are_joined),
+        cmocka_unit_test(one_request_is_never_seen_as_two),
+        cmocka_unit_test(codings_that_frame_nothing_leave_no_body),
+        cmocka_unit_test(framing_without_a_body_is_bounded),
+        cmocka_unit_test(the_connection_field_is_a_list),
+        cmocka_unit_test(an_upgrade_is_an_ordinary_request),
+        cmocka_unit_test(expectations_are_100_continue_or_417),
+        cmocka_unit_test(a_trusted_proxy_names_the_scheme),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,107 @@
+#include "worker/body.h"
+
+#include "app/request.h"
+#include "base/fd.h"
+#include "base/mem.h"
+
+#include <licorne/error.h>
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+void lc_gather_init(struct lc_gather *gather, const char *dir)
+{
+    *gather = (struct lc_gather){.fd = -1, .dir = dir};
+}
+
+void lc_gather_deinit(struct lc_gather *gather)
+{
+    free(gather->memory);
+    lc_fd_close(&gather->fd);
+    *gather = (struct lc_gather){.fd = -1};
+}
+
+static int append_to_file(struct lc_gather *gather, struct lc_slice piece,
+                          struct lc_error *err)
+{
+    if (lc_fd_write_all(gather->fd, piece.at, piece.len) < 0)
+        return lc_error_sys(err, "a request body in tmp_upload_dir = %s: write",
+                            gather->dir != NULL ? gather->dir : "(the system's)");
+    return 0;
+}
+
+static int append_to_memory(struct lc_gather *gather, struct lc_slice piece, size_t used)
+{
+    if (used + piece.len > gather->memory_room) {
+        size_t room = gather->memory_room == 0 ? 4096 : gather->memory_room;
+
+        while (room < used + piece.len)
+            room *= 2;
+        gather->memory = lc_realloc(gather->memory, room);
+        gather->memory_room = room;
+    }
+    memcpy(gather->memory + used, piece.at, piece.len);
+    return 0;
+}
+
+/* Moves what is in memory to a file of its own. */
+static int spill(struct lc_gather *gather, size_t used, struct lc_error *err)
+{
+    gather->fd = lc_fd_tmpfile(gather->dir);
+    if (gather->fd < 0)
+        return lc_error_sys(err, "a request body in tmp_upload_dir = %s",
+                            gather->dir != NULL ? gather->dir : "(the system's)");
+
+    struct lc_slice kept = {gather->memory, used};
+    int result = used == 0 ? 0 : append_to_file(gather, kept, err);
+    free(gather->memory);
+    gather->memory = NULL;
+    gather->memory_room = 0;
+    return result;
+}
+
+static int store(struct lc_gather *gather, struct lc_slice piece, uint64_t used,
+                 uint64_t expected, struct lc_error *err)
+{
+    if (gather->fd < 0 &&
+        (used + piece.len > LC_BODY_IN_MEMORY || expected > LC_BODY_IN_MEMORY) &&
+        spill(gather, (size_t)used, err) < 0)
+        return -1;
+    if (gather->fd >= 0)
+        return append_to_file(gather, piece, err);
+    return append_to_memory(gather, piece, (size_t)used);
+}
+
+int lc_gather_settle(struct lc_gather *gather, struct lc_error *err)
+{
+    struct lc_slice piece = gather->in_place;
+
+    if (piece.len == 0)
+        return 0;
+    gather->in_place = (struct lc_slice){NULL, 0};
+    return store(gather, piece, gather->size - piece.len, 0, err);
+}
+
+int lc_gather_add(struct lc_gather *gather, struct lc_slice piece, uint64_t expected,
+                  struct lc_error *err)
+{
+    if (gather->size == 0) {
+        gather->in_place = piece;
+        gather->size = piece.len;
+        return 0;
+    }
+    if (lc_gather_settle(gather, err) < 0 ||
+        store(gather, piece, gather->size, expected, err) < 0)
+        return -1;
+    gather->size += piece.len;
+    return 0;
+}
+
+void lc_gather_finish(const struct lc_gather *gather, struct lc_body *body)
+{
+    body->size = gather->size;
+    body->consumed = 0;
+    body->fd = gather->fd;
+    body->at = gather->in_place.len != 0 ? gather->in_place.at : gather->memory;
+}

@@ -1,0 +1,36 @@
+/* worker/body.h — gathers a request's body until it is complete: where it lies (the read buffer), in
+ * memory, or, when it is large, in a nameless file in tmp_upload_dir. */
+#pragma once
+#include <licorne/slice.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct lc_body;
+struct lc_error;
+
+/* Larger bodies go to a file. */
+enum { LC_BODY_IN_MEMORY = 64 * 1024 };
+
+struct lc_gather {
+    struct lc_slice in_place; /* the only piece so far, in a buffer that is not ours */
+    char *memory;
+    size_t memory_room;
+    uint64_t size;
+    int fd;          /* the file, or -1 */
+    const char *dir; /* tmp_upload_dir, or NULL */
+};
+
+/* `expected` is the Content-Length, 0 when it is not known. */
+void lc_gather_init(struct lc_gather *gather, const char *dir);
+void lc_gather_deinit(struct lc_gather *gather);
+
+/* Takes the next piece. -1 and `err` when it cannot be kept (disk full). */
+int lc_gather_add(struct lc_gather *gather, struct lc_slice piece, uint64_t expected,
+                  struct lc_error *err);
+
+/* The read buffer is about to be used again: copies what still lies there. */
+int lc_gather_settle(struct lc_gather *gather, struct lc_error *err);
+
+/* The body as the request sees it; valid until deinit (or settle). */
+void lc_gather_finish(const struct lc_gather *gather, struct lc_body *body);

@@ -1,0 +1,106 @@
+/* worker/conn.h — one client connection: reads requests, has them handled, sends the answers, in
+ * order, until either side has had enough.
+ *
+ * An idle connection is this structure and nothing else; what a request needs (struct
+ * lc_exchange) is lent to it from its first byte to its last. */
+#pragma once
+#include "app/request.h"
+#include "base/list.h"
+#include "worker/body.h"
+#include "worker/http1.h"
+#include "worker/server.h"
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <uv.h>
+
+enum lc_conn_state {
+    LC_CONN_IDLE,      /* no byte of a request has come                     */
+    LC_CONN_READING,   /* a head has begun                                  */
+    LC_CONN_RECEIVING, /* the head is complete, the body is not             */
+    LC_CONN_HANDLING,  /* the application has it                            */
+    LC_CONN_REPLYING,  /* the answer is complete but has not all left       */
+    LC_CONN_LINGERING, /* all has left; waits for the client to close too   */
+    LC_CONN_CLOSED,
+};
+
+/* Bytes that the socket did not take at once. */
+struct lc_piece {
+    struct lc_piece *next;
+    const char *at;
+    size_t len;
+    void (*release)(void *owner); /* NULL: the bytes are behind this structure */
+    void *owner;
+    char bytes[];
+};
+
+struct lc_conn {
+    uv_poll_t poll;
+    struct lc_server *server;
+    struct lc_exchange *exchange; /* NULL while idle */
+    int fd;
+    enum lc_conn_state state;
+    int events; /* UV_READABLE | UV_WRITABLE as they are watched */
+
+    bool is_gone; /* nothing can be sent any more          */
+    bool has_eof; /* the client sends nothing more         */
+    bool is_trusted;
+    bool closes;  /* after what is being sent              */
+    bool lingers; /* … because more bytes may be coming    */
+
+    struct lc_list all;  /* in server->conns */
+    struct lc_list due;  /* in one of server->deadlines */
+    struct lc_list held; /* in server->held while it has answers in server->turn */
+    uint64_t due_ms;
+    uint64_t active_ms; /* when it last became idle */
+    size_t held_at, held_len;
+    struct lc_piece *queue, **queue_end;
+    size_t queued; /* bytes in the queue */
+
+    char *pending; /* bytes read and not used yet */
+    size_t pending_len, pending_room;
+
+    struct lc_keep keep;
+    struct lc_endpoints endpoints;
+    char remote_addr[INET6_ADDRSTRLEN];
+    char remote_port[sizeof("65535")];
+};
+
+/* A request on its way: lent from the server's pool. */
+struct lc_exchange {
+    struct lc_request request; /* first: the reply finds its exchange from it */
+    struct lc_conn *conn;
+    struct lc_slice head; /* the bytes that the request's slices point into */
+    struct lc_http1 http1;
+    struct lc_fault fault;
+    struct lc_gather body;
+    bool is_calling; /* the pipeline is on the stack */
+    bool is_broken;  /* the response could not be finished */
+    bool is_counted; /* the application saw it */
+    struct lc_exchange *next_free;
+    _Alignas(16) char first_block[4096];
+};
+
+/* Takes over an accepted, non-blocking socket. */
+void lc_conn_open(struct lc_server *server, int fd, const struct lc_listener *listener,
+                  const struct sockaddr_storage *peer);
+
+/* Its deadline has passed. */
+void lc_conn_expire(struct lc_conn *conn, enum lc_deadline kind);
+
+/* The worker stops: an idle connection goes as soon as no request can be under way on it. */
+void lc_conn_drain(struct lc_conn *conn);
+
+/* At once, whatever it is doing. */
+void lc_conn_abandon(struct lc_conn *conn);
+
+/* reply.c tells: the response that was ended outside of a call, and that a queue is empty. */
+void lc_conn_on_ended(struct lc_conn *conn);
+
+/* What epoll watches for. */
+void lc_conn_watch(struct lc_conn *conn, int events);
+
+void lc_conn_deadline(struct lc_conn *conn, enum lc_deadline kind);
+void lc_conn_no_deadline(struct lc_conn *conn);

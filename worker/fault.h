@@ -1,0 +1,28 @@
+/* worker/fault.h — why a request is refused, in the words that Gunicorn's users search for. */
+#pragma once
+#include <licorne/slice.h>
+
+#include <stdbool.h>
+
+/* What to tell the client; status 0: nothing is wrong. */
+struct lc_fault {
+    int status;
+    const char *reason;
+    char text[512];
+};
+
+/* Each returns false, so that `return lc_fault_set(...)` reads well. The first fault counts. */
+bool lc_fault_set(struct lc_fault *fault, int status, const char *reason,
+                  const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* 400; `format` has one %s, for `what` in Python's repr form: 'a\r\x1b'. */
+bool lc_fault_bad(struct lc_fault *fault, const char *format, struct lc_slice what);
+
+/* The same for a field name, which is shown in upper case. */
+bool lc_fault_bad_name(struct lc_fault *fault, const char *format, struct lc_slice name);
+
+/* 431: too many fields, or " size": a too long one. */
+bool lc_fault_limit(struct lc_fault *fault, const char *what);
+
+/* Python's repr, cut to fit `room`. */
+void lc_fault_repr(char *out, size_t room, struct lc_slice text);

@@ -1,0 +1,106 @@
+/* worker/server.h — what one worker process holds, shared by the files of this room.
+ *
+ * One loop, one pipeline, one read buffer and one buffer of held answers for all connections.
+ * Everything here is used on the loop's thread only. */
+#pragma once
+#include "base/list.h"
+#include "worker/http1.h"
+
+#include <licorne/slice.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct lc_access_log;
+struct lc_config;
+struct lc_conn;
+struct lc_exchange;
+struct lc_inherit;
+struct lc_pipeline;
+
+/* Why a connection has a deadline. Each kind lasts the same for all connections, so a list in
+ * order of arrival is in order of time too. */
+enum lc_deadline {
+    LC_DEADLINE_HEAD,   /* header_timeout: until the head is complete  */
+    LC_DEADLINE_BODY,   /* body_timeout: until the next piece          */
+    LC_DEADLINE_WRITE,  /* write_timeout: until the client takes more  */
+    LC_DEADLINE_IDLE,   /* keepalive: until the next request           */
+    LC_DEADLINE_DRAIN,  /* a request may still be under way            */
+    LC_DEADLINE_LINGER, /* until the client has closed too             */
+    LC_DEADLINE_COUNT
+};
+
+enum {
+    LC_READ_SIZE = 64 * 1024,  /* most that one read takes                             */
+    LC_TURN_SIZE = 64 * 1024,  /* held answers of one loop turn                        */
+    LC_COPY_MAX = 16 * 1024,   /* bodies up to this size are copied behind their head  */
+    LC_QUEUE_HIGH = 64 * 1024, /* unsent bytes from which a controller has to wait    */
+    LC_HOLD_MAX_US = 500, /* an answer is held no longer than this while calls go on */
+};
+
+struct lc_acceptor {
+    uv_poll_t poll;
+    struct lc_server *server;
+    const struct lc_listener *listener;
+    bool is_polling;
+};
+
+struct lc_server {
+    uv_loop_t loop;
+    const struct lc_inherit *inherit;
+    const struct lc_config *config;
+    struct lc_pipeline *pipeline;
+    struct lc_access_log *access_log; /* NULL: none */
+
+    struct lc_acceptor *acceptors;
+    unsigned acceptor_count;
+    bool is_accepting; /* not draining, not full */
+
+    uv_prepare_t before_sleep; /* the end of a loop turn */
+    uv_timer_t tick;
+    uv_poll_t channel;
+    uv_poll_t log_room; /* the log socket is writable again */
+    uv_signal_t signals[3];
+
+    struct lc_list conns; /* all of them */
+    unsigned conn_count;
+    struct lc_list deadlines[LC_DEADLINE_COUNT];
+
+    /* Answers held until the end of the turn, one behind another. */
+    char *turn;
+    size_t turn_used;
+    uint64_t turn_first_us; /* when the first of them was held            */
+    uint64_t now_us;        /* when the call in hand began                 */
+    unsigned slow_memory;   /* above 0: calls are slow just now, hold nothing */
+    struct lc_list held;    /* the connections that have answers there    */
+
+    char *read_buffer;
+    struct lc_exchange *free_exchanges; /* a pool, linked by their own memory */
+    unsigned free_exchange_count;
+
+    struct lc_limits limits;
+    uint64_t requests;
+    uint32_t in_flight; /* requests that the application has */
+    uint64_t retire_at; /* max_requests with jitter; 0: never */
+    bool is_retiring;   /* the master knows; it starts a replacement */
+    bool is_draining;
+    bool is_stopping; /* the loop ends with this turn */
+
+    char date[48]; /* "Date: …\r\n" */
+    size_t date_len;
+    uint64_t date_until_ms; /* uv_now at which it must be made anew */
+};
+
+/* worker.c */
+void lc_server_drain(struct lc_server *server);
+void lc_server_stop_if_done(struct lc_server *server);
+struct lc_slice lc_server_date(struct lc_server *server);
+void lc_server_count_request(struct lc_server *server);
+
+/* Around each call of the application: notes the time, and whether calls are slow just now. */
+void lc_server_start_call(struct lc_server *server);
+void lc_server_time_call(struct lc_server *server);
+
+/* How long a kind of deadline lasts, in milliseconds; 0: for ever. */
+uint64_t lc_server_patience(const struct lc_server *server, enum lc_deadline kind);

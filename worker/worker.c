@@ -1,0 +1,402 @@
+#include "worker/worker.h"
+
+#include "app/access.h"
+#include "app/pipeline.h"
+#include "base/clock.h"
+#include "base/inherit.h"
+#include "base/ipc.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/scoreboard.h"
+#include "config/config.h"
+#include "worker/accept.h"
+#include "worker/conn.h"
+#include "worker/exchange.h"
+#include "worker/reply.h"
+#include "worker/server.h"
+
+#include <licorne/error.h>
+#include <licorne/log.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    HEARTBEAT_MS = 1000,
+    SLOW_CALL_US = 500,
+    SLOW_MEMORY = 256,    /* quick calls after a slow one until answers are held again */
+    LAST_LINES_MS = 3000, /* for the log to take what a leaving worker has to say */
+};
+
+/* --- small services for the rest of the room ---------------------------------------------- */
+
+uint64_t lc_server_patience(const struct lc_server *server, enum lc_deadline kind)
+{
+    const struct lc_config *config = server->config;
+
+    switch (kind) {
+    case LC_DEADLINE_HEAD: return (uint64_t)config->header_timeout * 1000;
+    case LC_DEADLINE_BODY: return (uint64_t)config->body_timeout * 1000;
+    case LC_DEADLINE_WRITE: return (uint64_t)config->write_timeout * 1000;
+    case LC_DEADLINE_IDLE: return (uint64_t)config->keepalive * 1000;
+    case LC_DEADLINE_DRAIN: return 250;
+    case LC_DEADLINE_LINGER: return 2000;
+    case LC_DEADLINE_COUNT: break;
+    }
+    return 0;
+}
+
+struct lc_slice lc_server_date(struct lc_server *server)
+{
+    uint64_t now_ms = uv_now(&server->loop);
+
+    if (now_ms >= server->date_until_ms) {
+        struct timespec now;
+        struct tm parts;
+
+        clock_gettime(CLOCK_REALTIME, &now);
+        gmtime_r(&now.tv_sec, &parts);
+        server->date_len = strftime(server->date, sizeof(server->date),
+                                    "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &parts);
+        server->date_until_ms = now_ms + 1000 - (uint64_t)now.tv_nsec / 1000000;
+    }
+    return (struct lc_slice){server->date, server->date_len};
+}
+
+void lc_server_start_call(struct lc_server *server)
+{
+    server->now_us = lc_clock_us();
+}
+
+void lc_server_time_call(struct lc_server *server)
+{
+    uint64_t now_us = lc_clock_us();
+
+    if (now_us - server->now_us > SLOW_CALL_US)
+        server->slow_memory = SLOW_MEMORY;
+    else if (server->slow_memory > 0)
+        server->slow_memory--;
+    server->now_us = now_us;
+}
+
+void lc_server_count_request(struct lc_server *server)
+{
+    struct lc_slot *slot = server->inherit->slot;
+
+    server->requests++;
+    atomic_store_explicit(&slot->requests, server->requests, memory_order_relaxed);
+    if (server->retire_at == 0 || server->requests < server->retire_at ||
+        server->is_retiring || server->is_draining)
+        return;
+    server->is_retiring = true;
+    lc_log(LC_INFO, "Autorestarting worker after current request.");
+    lc_channel_send(server->inherit->channel, LC_MSG_RETIRING,
+                    server->inherit->generation, NULL, 0);
+}
+
+/* --- a turn of the loop --------------------------------------------------------------------- */
+
+static void on_log_room(uv_poll_t *poll, int status, int events)
+{
+    if (lc_log_flush() || status < 0)
+        uv_poll_stop(poll);
+}
+
+static void send_log(struct lc_server *server)
+{
+    if (!lc_log_flush() && !uv_is_active((uv_handle_t *)&server->log_room))
+        uv_poll_start(&server->log_room, UV_WRITABLE, on_log_room);
+}
+
+static void before_sleep(uv_prepare_t *prepare)
+{
+    struct lc_server *server = LC_CONTAINER(prepare, struct lc_server, before_sleep);
+    struct lc_slot *slot = server->inherit->slot;
+
+    lc_reply_flush_all(server);
+    lc_pipeline_turn_end(server->pipeline);
+    send_log(server);
+    atomic_store_explicit(&slot->heartbeat_ms, uv_now(&server->loop),
+                          memory_order_relaxed);
+    atomic_store_explicit(&slot->connections, server->conn_count, memory_order_relaxed);
+    atomic_store_explicit(&slot->in_flight, server->in_flight, memory_order_relaxed);
+}
+
+static void expire(struct lc_server *server, uint64_t now)
+{
+    for (int kind = 0; kind < LC_DEADLINE_COUNT; kind++) {
+        struct lc_list *list = &server->deadlines[kind];
+        struct lc_conn *conn;
+
+        while ((conn = LC_LIST_FIRST(list, struct lc_conn, due)) != NULL &&
+               conn->due_ms <= now)
+            lc_conn_expire(conn, (enum lc_deadline)kind);
+    }
+}
+
+static uint64_t until_next_deadline(struct lc_server *server, uint64_t now)
+{
+    uint64_t next = HEARTBEAT_MS;
+
+    for (int kind = 0; kind < LC_DEADLINE_COUNT; kind++) {
+        struct lc_conn *conn = LC_LIST_FIRST(&server->deadlines[kind], struct lc_conn,
+                                             due);
+        uint64_t due = conn == NULL ? UINT64_MAX : conn->due_ms;
+
+        if (due < now + next)
+            next = due <= now ? 1 : due - now;
+    }
+    return next;
+}
+
+/* No kind of deadline is shorter than a second but those of a drain, which starts the timer
+ * anew; so one timer that beats at least every second is never late. */
+static void on_tick(uv_timer_t *timer)
+{
+    struct lc_server *server = LC_CONTAINER(timer, struct lc_server, tick);
+    uint64_t now = uv_now(&server->loop);
+
+    expire(server, now);
+    lc_accept_resume(server);
+    uv_timer_start(timer, on_tick, until_next_deadline(server, now), 0);
+}
+
+/* --- stopping --------------------------------------------------------------------------------- */
+
+void lc_server_stop_if_done(struct lc_server *server)
+{
+    if (server->is_draining && server->conn_count == 0) {
+        server->is_stopping = true;
+        uv_stop(&server->loop);
+    }
+}
+
+void lc_server_drain(struct lc_server *server)
+{
+    if (server->is_draining)
+        return;
+    lc_accept_stop(server);
+    server->is_draining = true;
+    atomic_store(&server->inherit->slot->state, LC_SLOT_DRAINING);
+    LC_LIST_EACH_SAFE (at, &server->conns)
+        lc_conn_drain(LC_CONTAINER(at, struct lc_conn, all));
+    uv_timer_start(&server->tick, on_tick, 1, 0);
+    lc_server_stop_if_done(server);
+}
+
+static void stop_at_once(struct lc_server *server)
+{
+    server->is_stopping = true;
+    uv_stop(&server->loop);
+}
+
+static void on_signal(uv_signal_t *handle, int signum)
+{
+    struct lc_server *server = handle->data;
+
+    if (signum == SIGTERM)
+        lc_server_drain(server);
+    else
+        stop_at_once(server);
+}
+
+/* The master says nothing on this channel: if it can be read, the master is gone. */
+static void on_channel(uv_poll_t *poll, int status, int events)
+{
+    struct lc_server *server = LC_CONTAINER(poll, struct lc_server, channel);
+    struct lc_msg_head head;
+    static char payload[LC_MSG_MAX];
+
+    if (lc_channel_receive(server->inherit->channel, &head, payload, sizeof(payload)) >=
+            0 ||
+        errno == EAGAIN)
+        return;
+    uv_poll_stop(poll);
+    lc_log(LC_INFO, "Parent changed, shutting down: worker %d", (int)getpid());
+    lc_server_drain(server);
+}
+
+/* --- boot -------------------------------------------------------------------------------------- */
+
+static uint64_t retirement(const struct lc_config *config)
+{
+    uint32_t dice = 0;
+
+    if (config->max_requests <= 0)
+        return 0;
+    if (config->max_requests_jitter > 0 &&
+        getrandom(&dice, sizeof(dice), GRND_NONBLOCK) == sizeof(dice))
+        dice %= (uint32_t)config->max_requests_jitter + 1;
+    else
+        dice = 0;
+    return (uint64_t)config->max_requests + dice;
+}
+
+static void ignore(int signum)
+{
+    (void)signum;
+}
+
+/* Reopening logs is the logger's business. Not SIG_IGN: programs that the application starts
+ * would inherit that. */
+static void take_no_notice(int signum)
+{
+    struct sigaction action = {.sa_handler = ignore, .sa_flags = SA_RESTART};
+
+    sigaction(signum, &action, NULL);
+}
+
+static void watch_signals(struct lc_server *server)
+{
+    static const int watched[] = {SIGTERM, SIGINT, SIGQUIT};
+
+    for (size_t i = 0; i < LC_COUNT(watched); i++) {
+        uv_signal_init(&server->loop, &server->signals[i]);
+        server->signals[i].data = server;
+        uv_signal_start(&server->signals[i], on_signal, watched[i]);
+    }
+    take_no_notice(SIGUSR1);
+    take_no_notice(SIGWINCH);
+}
+
+static void init(struct lc_server *server, const struct lc_inherit *inherit)
+{
+    *server = (struct lc_server){
+        .inherit = inherit,
+        .config = inherit->config,
+        .turn = lc_malloc(LC_TURN_SIZE),
+        .read_buffer = lc_malloc(LC_READ_SIZE),
+        .retire_at = retirement(inherit->config),
+    };
+    lc_limits_init(&server->limits, inherit->config);
+    lc_list_init(&server->conns);
+    lc_list_init(&server->held);
+    for (int kind = 0; kind < LC_DEADLINE_COUNT; kind++)
+        lc_list_init(&server->deadlines[kind]);
+}
+
+static int start_loop(struct lc_server *server, struct lc_error *err)
+{
+    int failed = uv_loop_init(&server->loop);
+
+    if (failed != 0)
+        return lc_error_set(err, LC_E_BOOT, "event loop: %s", uv_strerror(failed));
+    watch_signals(server);
+    uv_timer_init(&server->loop, &server->tick);
+    uv_prepare_init(&server->loop, &server->before_sleep);
+    uv_poll_init(&server->loop, &server->channel, server->inherit->channel);
+    uv_poll_init(&server->loop, &server->log_room, lc_log_fd());
+    return 0;
+}
+
+static int load_application(struct lc_server *server, struct lc_error *err)
+{
+    server->access_log = lc_access_log_create(server->config, err);
+    if (server->access_log == NULL && err->code != LC_E_NONE)
+        return -1;
+    server->pipeline = lc_pipeline_create(server->config, err);
+    return server->pipeline == NULL ? -1 : 0;
+}
+
+static int exit_code_for(const struct lc_error *err)
+{
+    return err->code == LC_E_APP_LOAD ? LC_EXIT_APP_LOAD : LC_EXIT_BOOT;
+}
+
+/* Tells the master why, which decides what that means for the server. */
+static int boot_failed(const struct lc_inherit *inherit, const struct lc_error *err)
+{
+    struct lc_msg_boot_failed message = {.exit_code = exit_code_for(err)};
+
+    snprintf(message.text, sizeof(message.text), "%.1000s", err->text);
+    lc_log(LC_ERROR, "Worker failed to boot: %s", err->text);
+    lc_channel_send(inherit->channel, LC_MSG_BOOT_FAILED, inherit->generation, &message,
+                    sizeof(message));
+    lc_log_drain(LAST_LINES_MS);
+    return message.exit_code;
+}
+
+static int serve(struct lc_server *server, struct lc_error *err)
+{
+    struct lc_slot *slot = server->inherit->slot;
+
+    if (lc_accept_start(server, err) < 0)
+        return -1;
+    uv_update_time(&server->loop);
+    atomic_store(&slot->heartbeat_ms, uv_now(&server->loop));
+    atomic_store(&slot->state, LC_SLOT_SERVING);
+    uv_poll_start(&server->channel, UV_READABLE, on_channel);
+    uv_prepare_start(&server->before_sleep, before_sleep);
+    on_tick(&server->tick);
+    lc_channel_send(server->inherit->channel, LC_MSG_READY, server->inherit->generation,
+                    NULL, 0);
+    while (!server->is_stopping)
+        uv_run(&server->loop, UV_RUN_DEFAULT);
+    return 0;
+}
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+/* Every connection lets go of the application before the application goes. */
+static void tear_down(struct lc_server *server)
+{
+    server->is_stopping = true;
+    LC_LIST_EACH_SAFE (at, &server->conns)
+        lc_conn_abandon(LC_CONTAINER(at, struct lc_conn, all));
+    lc_pipeline_turn_end(server->pipeline);
+    lc_pipeline_destroy(server->pipeline);
+    lc_access_log_destroy(server->access_log);
+    uv_walk(&server->loop, close_handle, NULL);
+    while (uv_loop_alive(&server->loop)) /* an earlier uv_stop may end the first run */
+        uv_run(&server->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&server->loop);
+    lc_exchange_free_all(server);
+    free(server->acceptors);
+    free(server->turn);
+    free(server->read_buffer);
+}
+
+int lc_worker_run(const struct lc_inherit *inherit)
+{
+    struct lc_server server;
+    struct lc_error err = {.code = LC_E_NONE};
+
+    lc_log_open(inherit->records, lc_level_of(inherit->config->loglevel));
+    lc_log(LC_INFO, "Booting worker with pid: %d", (int)getpid());
+    init(&server, inherit);
+    if (start_loop(&server, &err) < 0 || load_application(&server, &err) < 0 ||
+        serve(&server, &err) < 0)
+        return boot_failed(inherit, &err);
+    tear_down(&server);
+    lc_log(LC_INFO, "Worker exiting (pid: %d)", (int)getpid());
+    lc_log_drain(LAST_LINES_MS);
+    return 0;
+}
+
+int lc_worker_check(const struct lc_config *config)
+{
+    struct lc_error err = {.code = LC_E_NONE};
+    struct lc_access_log *access_log = lc_access_log_create(config, &err);
+    struct lc_pipeline *pipeline = err.code == LC_E_NONE
+                                       ? lc_pipeline_create(config, &err)
+                                       : NULL;
+
+    lc_access_log_destroy(access_log);
+    if (pipeline == NULL) {
+        fprintf(stderr, "\nError: %s\n", err.text);
+        return -1;
+    }
+    lc_pipeline_turn_end(pipeline);
+    lc_pipeline_destroy(pipeline);
+    return 0;
+}
