@@ -44,6 +44,7 @@ static struct {
     bool is_cut_off;     /* nobody will read the socket any more */
     bool is_blocked;     /* the socket had no room for the batch */
     pid_t pid;
+    uint16_t number;                  /* of the latest message */
     size_t used;                      /* of the batch, its message head included */
     size_t waiting_from, waiting_end; /* what `waiting` holds */
     uint64_t dropped, unreported;
@@ -166,7 +167,8 @@ static bool send_waiting(void)
 static void close_batch(void)
 {
     struct lc_msg_head head = {.length = (uint32_t)(self.used - MESSAGE_HEAD),
-                               .type = LC_MSG_RECORDS};
+                               .type = LC_MSG_RECORDS,
+                               .generation = ++self.number};
 
     memcpy(batch, &head, sizeof(head));
 }
@@ -477,6 +479,7 @@ static void start_empty(void)
 {
     self.lock = (pthread_mutex_t)PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
     self.pid = getpid();
+    self.number = (uint16_t)(self.pid * 257); /* not the numbers of its siblings */
     self.used = MESSAGE_HEAD;
     self.waiting_from = self.waiting_end = 0;
     self.dropped = self.unreported = 0;
