@@ -272,3 +272,8 @@ bool lc_stream_is_same_file(const struct lc_stream *a, const struct lc_stream *b
            fstat(b->ops->descriptor(b->state), &sb) == 0 && sa.st_dev == sb.st_dev &&
            sa.st_ino == sb.st_ino;
 }
+
+int lc_stream_descriptor(const struct lc_stream *stream)
+{
+    return stream->ops->descriptor(stream->state);
+}
