@@ -48,6 +48,17 @@ char *lc_put_escaped(char *at, struct lc_slice text)
         for (const char *stop = from + 8; from < stop; from++)
             at = lc_put_escaped_byte(at, (unsigned char)*from);
     }
+    if (from < end && text.len >= 8) {
+        /* The last eight at once: where all are harmless, those already written are the same. */
+        uint64_t eight;
+
+        memcpy(&eight, end - 8, 8);
+        if (!must_escape_any(eight)) {
+            at += end - from;
+            memcpy(at - 8, &eight, 8);
+            return at;
+        }
+    }
     for (; from < end; from++)
         at = lc_put_escaped_byte(at, (unsigned char)*from);
     return at;

@@ -10,6 +10,21 @@
 #include <string.h>
 #include <unistd.h>
 
+/* They are the same in every line. */
+static void place_literals(struct lc_format *format)
+{
+    format->values = lc_calloc(format->count, sizeof(struct lc_format_value));
+    for (size_t i = 0; i < format->count; i++) {
+        const struct lc_format_op *op = &format->ops[i];
+
+        if (op->atom != LC_ATOM_LITERAL)
+            continue;
+        format->values[i].text = op->text;
+        format->values[i].is_safe = true;
+        format->literal_size += op->text.len;
+    }
+}
+
 struct lc_format *lc_format_create(const char *text, struct lc_error *err)
 {
     struct lc_format *format = lc_new(struct lc_format);
@@ -20,13 +35,14 @@ struct lc_format *lc_format_create(const char *text, struct lc_error *err)
     format->script_name = lc_strdup(script_name != NULL ? script_name : "");
     format->second = -1;
     snprintf(format->pid, sizeof(format->pid), "<%d>", (int)getpid());
+    format->plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     lc_arena_init(&format->arena, format->first_block, sizeof(format->first_block));
 
     if (lc_format_read(format, err) < 0) {
         lc_format_destroy(format);
         return NULL;
     }
-    format->values = lc_calloc(format->count, sizeof(struct lc_format_value));
+    place_literals(format);
     return format;
 }
 
@@ -35,6 +51,7 @@ void lc_format_destroy(struct lc_format *format)
     if (format == NULL)
         return;
     lc_arena_deinit(&format->arena);
+    freelocale(format->plain);
     free(format->values);
     free(format->script_name);
     free(format->software);
@@ -49,13 +66,15 @@ size_t lc_format_prepare(struct lc_format *format, const struct lc_request *requ
     uint64_t us = now_us > request->started_us ? now_us - request->started_us : 0;
 
     lc_arena_reset(&format->arena);
-    format->size = 0;
+    format->size = format->literal_size;
     for (size_t i = 0; i < format->count; i++) {
         const struct lc_format_op *op = &format->ops[i];
         struct lc_format_value *value = &format->values[i];
 
+        if (op->atom == LC_ATOM_LITERAL)
+            continue;
         lc_format_look_up(format, op, request, us, value);
-        if (!op->is_plain && op->atom != LC_ATOM_LITERAL)
+        if (!op->is_plain)
             lc_format_dress(format, op, request, us, value);
         format->size += value->is_safe ? value->text.len
                                        : value->text.len * LC_ESCAPED_MAX;

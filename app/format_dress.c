@@ -86,7 +86,7 @@ static struct lc_slice dressed_integer(struct lc_arena *arena,
                                        const struct lc_format_spec *spec,
                                        unsigned long long n)
 {
-    int precision = spec->precision < 0 ? 1 : spec->precision;
+    int precision = spec->precision < 1 ? 1 : spec->precision; /* 0 is a digit too */
     const char *prefix = "", *digits;
 
     switch (spec->conversion) {
@@ -107,11 +107,14 @@ static struct lc_slice dressed_integer(struct lc_arena *arena,
     return number_text(arena, spec, spec->is_alternate ? prefix : "", digits);
 }
 
-static struct lc_slice dressed_float(struct lc_arena *arena,
+/* An application may have chosen a locale with another decimal point; Python never uses it. */
+static struct lc_slice dressed_float(struct lc_format *format,
                                      const struct lc_format_spec *spec, double n)
 {
     int precision = spec->precision < 0 ? 6 : spec->precision;
     bool alt = spec->is_alternate;
+    struct lc_arena *arena = &format->arena;
+    locale_t chosen = uselocale(format->plain);
     const char *digits;
 
     switch (spec->conversion) {
@@ -129,6 +132,7 @@ static struct lc_slice dressed_float(struct lc_arena *arena,
         break;
     default: digits = lc_arena_printf(arena, alt ? "%#.*f" : "%.*f", precision, n);
     }
+    uselocale(chosen);
     return number_text(arena, spec, "", digits);
 }
 
@@ -155,7 +159,7 @@ void lc_format_dress(struct lc_format *format, const struct lc_format_op *op,
     if (strchr("diuxXo", spec->conversion) != NULL)
         text = dressed_integer(arena, spec, lc_format_number(op->atom, request, us));
     else if (strchr("eEfFgG", spec->conversion) != NULL)
-        text = dressed_float(arena, spec,
+        text = dressed_float(format, spec,
                              (double)lc_format_number(op->atom, request, us));
     else
         text = dressed_text(arena, spec, value->text, op->atom >= LC_ATOM_FIRST_NUMBER);

@@ -6,6 +6,7 @@
 
 #include <licorne/slice.h>
 
+#include <locale.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,31 +15,34 @@
 struct lc_error;
 struct lc_request;
 
+/* First what comes from outside and must be escaped, then what the server made itself, then
+ * what is a number to Python. */
 enum lc_atom {
-    LC_ATOM_LITERAL,
-    LC_ATOM_DASH,
     LC_ATOM_REMOTE_ADDR,
     LC_ATOM_REMOTE_PORT,
     LC_ATOM_SERVER_NAME,
     LC_ATOM_SERVER_PORT,
-    LC_ATOM_SERVER_SOFTWARE,
     LC_ATOM_SCRIPT_NAME,
-    LC_ATOM_SCHEME,
     LC_ATOM_USER,
-    LC_ATOM_TIME,
     LC_ATOM_REQUEST_LINE,
     LC_ATOM_METHOD,
     LC_ATOM_TARGET,
     LC_ATOM_PATH,
     LC_ATOM_QUERY,
+    LC_ATOM_REQUEST_FIELD,  /* the last of its name */
+    LC_ATOM_ENVIRON_FIELD,  /* all of its name, joined; "-" and "_" are the same */
+    LC_ATOM_RESPONSE_FIELD, /* the last of its name */
+    LC_ATOM_LAST_FOREIGN = LC_ATOM_RESPONSE_FIELD,
+    LC_ATOM_LITERAL,
+    LC_ATOM_DASH,
+    LC_ATOM_SERVER_SOFTWARE,
+    LC_ATOM_SCHEME,
+    LC_ATOM_TIME,
     LC_ATOM_PROTOCOL,
     LC_ATOM_STATUS,
     LC_ATOM_SENT_TEXT,
     LC_ATOM_DURATION_TEXT,
     LC_ATOM_PID,
-    LC_ATOM_REQUEST_FIELD,  /* the last of its name */
-    LC_ATOM_ENVIRON_FIELD,  /* all of its name, joined; "-" and "_" are the same */
-    LC_ATOM_RESPONSE_FIELD, /* the last of its name */
     LC_ATOM_FIRST_NUMBER,
     LC_ATOM_SENT = LC_ATOM_FIRST_NUMBER,
     LC_ATOM_SECONDS,
@@ -75,7 +79,8 @@ struct lc_format {
     struct lc_format_op *ops;
     struct lc_format_value *values; /* of the latest line, one for each op */
     size_t count;
-    size_t size; /* the most bytes of the latest line */
+    size_t literal_size; /* of all LITERALs */
+    size_t size;         /* the most bytes of the latest line */
 
     char pid[16];
     char *software;
@@ -83,6 +88,7 @@ struct lc_format {
     time_t second;     /* of `time_text` */
     char time_text[40];
 
+    locale_t plain;        /* C's, for numbers with a decimal point */
     struct lc_arena arena; /* for the latest line */
     _Alignas(16) char first_block[2048];
 };

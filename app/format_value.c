@@ -32,10 +32,9 @@ static struct lc_slice last_request_field(const struct lc_request *request,
     return dash;
 }
 
+/* Of equal length. */
 static bool equals_as_key(struct lc_slice name, struct lc_slice key)
 {
-    if (name.len != key.len)
-        return false;
     for (size_t i = 0; i < key.len; i++) {
         unsigned char a = (unsigned char)name.at[i], b = (unsigned char)key.at[i];
 
@@ -71,7 +70,7 @@ static struct lc_slice environ_field(struct lc_format *format,
     for (size_t i = 0; i < request->header_count; i++) {
         const struct lc_header *header = &request->headers[i];
 
-        if (!equals_as_key(header->name, key))
+        if (header->name.len != key.len || !equals_as_key(header->name, key))
             continue;
         found = is_found ? joined(&format->arena, found, header->value) : header->value;
         is_found = true;
@@ -288,5 +287,5 @@ void lc_format_look_up(struct lc_format *format, const struct lc_format_op *op,
                        struct lc_format_value *value)
 {
     value->text = text_of(format, op, request, us, value->room);
-    value->is_safe = op->atom == LC_ATOM_LITERAL || op->atom >= LC_ATOM_FIRST_NUMBER;
+    value->is_safe = op->atom > LC_ATOM_LAST_FOREIGN;
 }

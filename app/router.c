@@ -35,12 +35,12 @@ struct lc_router {
     struct node root; /* what stands before the first slash: nothing */
 };
 
+/* Any order does, so the cheapest: short texts first, and bytes only where lengths are equal. */
 static int compare_text(struct lc_slice a, struct lc_slice b)
 {
-    size_t shorter = a.len < b.len ? a.len : b.len;
-    int order = shorter == 0 ? 0 : memcmp(a.at, b.at, shorter);
-
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+    if (a.len != b.len)
+        return a.len < b.len ? -1 : 1;
+    return a.len == 0 ? 0 : memcmp(a.at, b.at, a.len);
 }
 
 /* --- the table becomes a tree ---------------------------------------------------------- */
@@ -307,32 +307,44 @@ struct search {
     struct lc_slice allow;
 };
 
+static size_t decoded_length(struct lc_slice raw)
+{
+    const char *at = raw.at, *end = raw.at + raw.len;
+    size_t len = 0;
+
+    for (; at < end; len++)
+        at += lc_percent_byte(at, end) < 0 ? 1 : 3;
+    return len;
+}
+
 /* Like compare_text, decoding `raw` as it goes. */
-static int compare_encoded(struct lc_slice raw, struct lc_slice text)
+static int compare_encoded(struct lc_slice raw, size_t len, struct lc_slice text)
 {
     const char *at = raw.at, *end = raw.at + raw.len;
 
+    if (len != text.len)
+        return len < text.len ? -1 : 1;
     for (size_t i = 0; i < text.len; i++) {
-        if (at == end)
-            return -1;
         int byte = lc_percent_byte(at, end);
-        at += byte < 0 ? 1 : 3;
-        int order = (byte < 0 ? (unsigned char)at[-1] : byte) - (unsigned char)text.at[i];
+        int order = (byte < 0 ? (unsigned char)*at : byte) - (unsigned char)text.at[i];
+
         if (order != 0)
             return order;
+        at += byte < 0 ? 1 : 3;
     }
-    return at == end ? 0 : 1;
+    return 0;
 }
 
 static const struct node *find_literal(const struct search *search,
                                        const struct node *node, struct lc_slice segment)
 {
     size_t low = 0, high = node->literal_count;
+    size_t len = search->is_encoded && high > 0 ? decoded_length(segment) : segment.len;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         const struct node *literal = &node->literals[middle];
-        int order = search->is_encoded ? compare_encoded(segment, literal->text)
+        int order = search->is_encoded ? compare_encoded(segment, len, literal->text)
                                        : compare_text(segment, literal->text);
 
         if (order == 0)

@@ -1,6 +1,8 @@
 /* master/backoff.h — how long to wait before the next try after a child died young.
  *
- * 0.1 s at first, twice as long after each further failure, at most 30 s. */
+ * 0.1 s at first, twice as long after each further failure, at most 30 s. Children that die
+ * together are one failure: eight workers that miss their database do not make it eight times
+ * worse. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,8 +14,9 @@ struct lc_backoff {
     uint32_t delay_ms; /* after the latest failure */
 };
 
-/* Notes a failure and returns the time to wait from now on. */
-uint32_t lc_backoff_failed(struct lc_backoff *backoff, uint64_t now_ms);
+/* Notes a failure. True if the pause of `delay_ms` begins with it; false if one goes on already,
+ * which stays as it is. */
+bool lc_backoff_failed(struct lc_backoff *backoff, uint64_t now_ms);
 
 /* All is well: the next failure is a first one again. */
 void lc_backoff_reset(struct lc_backoff *backoff);

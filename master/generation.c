@@ -48,8 +48,8 @@ static char *absolute(const char *path)
 }
 
 /* Sets the path only when the file is there: closing removes no stranger's. */
-static int open_pidfile(struct lc_generation *generation,
-                        const struct lc_generation *running, struct lc_error *err)
+int lc_generation_open_pidfile(struct lc_generation *generation,
+                               const struct lc_generation *running, struct lc_error *err)
 {
     if (generation->config->pidfile == NULL)
         return 0;
@@ -61,14 +61,11 @@ static int open_pidfile(struct lc_generation *generation,
     return 0;
 }
 
-int lc_generation_open(struct lc_generation *generation,
-                       const struct lc_generation *running, unsigned attempts,
-                       struct lc_error *err)
+int lc_generation_listen(struct lc_generation *generation,
+                         const struct lc_generation *running, struct lc_error *err)
 {
-    if (open_pidfile(generation, running, err) < 0)
-        return -1;
     return lc_listeners_open(&generation->listeners, generation->config,
-                             running == NULL ? NULL : &running->listeners, attempts, err);
+                             running == NULL ? NULL : &running->listeners, err);
 }
 
 void lc_generation_close(struct lc_generation *generation,

@@ -9,11 +9,12 @@ struct lc_generation *lc_generation_create(struct lc_master *m, struct lc_config
 void lc_generation_destroy(struct lc_generation *generation,
                            const struct lc_generation *survivor);
 
-/* Opens its sockets and writes its pidfile, or shares those of `running` (NULL at the start).
- * Relative paths begin at the current folder. */
-int lc_generation_open(struct lc_generation *generation,
-                       const struct lc_generation *running, unsigned attempts,
-                       struct lc_error *err);
+/* Both share with `running` (NULL at the start) what stays the same. Relative paths begin at
+ * the current folder. */
+int lc_generation_open_pidfile(struct lc_generation *generation,
+                               const struct lc_generation *running, struct lc_error *err);
+int lc_generation_listen(struct lc_generation *generation,
+                         const struct lc_generation *running, struct lc_error *err);
 
 /* Closes the sockets and removes the pidfile, but not those of `survivor`. */
 void lc_generation_close(struct lc_generation *generation,

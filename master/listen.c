@@ -5,20 +5,20 @@
 #include "config/address.h"
 #include "config/config.h"
 #include "master/signal.h"
+#include "master/socket.h"
 
 #include <licorne/error.h>
 #include <licorne/log.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+enum { ATTEMPTS = 5 }; /* a second apart, as Gunicorn */
 
 struct lc_origin {
     struct lc_address address;
@@ -27,141 +27,7 @@ struct lc_origin {
     ino_t inode;
 };
 
-/* ---- TCP ---- */
-
-static int resolve(const struct lc_address *address, struct addrinfo **found,
-                   struct lc_error *err)
-{
-    LC_AUTOFREE char *port = lc_printf("%u", address->port);
-    const char *host = *address->host == '\0' ? "0.0.0.0" : address->host;
-    /* A name stands for IPv4, as with Gunicorn; IPv6 is given as a literal. */
-    struct addrinfo hints = {
-        .ai_family = strchr(host, ':') != NULL ? AF_INET6 : AF_INET,
-        .ai_socktype = SOCK_STREAM,
-        .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
-    };
-    int rc = getaddrinfo(host, port, &hints, found);
-
-    if (rc != 0)
-        return lc_error_set(err, LC_E_CONFIG, "host '%s': %s", host,
-                            rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
-    return 0;
-}
-
-static int set_option(int fd, int level, int option, const char *name,
-                      struct lc_error *err)
-{
-    int on = 1;
-
-    if (setsockopt(fd, level, option, &on, sizeof(on)) < 0)
-        return lc_error_sys(err, "setsockopt %s", name);
-    return 0;
-}
-
-static int bind_tcp(const struct addrinfo *to, struct lc_error *err)
-{
-    LC_AUTOCLOSE int fd = socket(to->ai_family,
-                                 SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-    if (fd < 0)
-        return lc_error_sys(err, "socket");
-    if (set_option(fd, IPPROTO_TCP, TCP_NODELAY, "TCP_NODELAY", err) < 0 ||
-        set_option(fd, SOL_SOCKET, SO_REUSEADDR, "SO_REUSEADDR", err) < 0)
-        return -1;
-    if (bind(fd, to->ai_addr, to->ai_addrlen) < 0)
-        return lc_error_sys(err, "bind");
-    return lc_fd_take(&fd);
-}
-
-static int open_tcp(const struct lc_address *address, struct lc_error *err)
-{
-    struct addrinfo *found;
-
-    if (resolve(address, &found, err) < 0)
-        return -1;
-    int fd = bind_tcp(found, err);
-    freeaddrinfo(found);
-    return fd;
-}
-
-/* ---- Unix sockets ---- */
-
-static struct sockaddr_un unix_name(const struct lc_address *address)
-{
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
-
-    _Static_assert(sizeof(name.sun_path) >= sizeof(address->path), "a path must fit");
-    memcpy(name.sun_path, address->path, sizeof(address->path));
-    return name;
-}
-
-/* Makes way for a new socket at the path: 0 if nothing is in the way any more. */
-static int remove_stale(const struct sockaddr_un *name, struct lc_error *err)
-{
-    struct stat about;
-
-    if (lstat(name->sun_path, &about) < 0)
-        return errno == ENOENT ? 0 : lc_error_sys(err, "'%s'", name->sun_path);
-    if (!S_ISSOCK(about.st_mode))
-        return lc_error_set(err, LC_E_CONFIG, "'%s' is not a socket", name->sun_path);
-
-    LC_AUTOCLOSE int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-                                    0);
-    if (probe < 0)
-        return lc_error_sys(err, "socket");
-    /* Only a refusal proves that nobody listens. A full backlog (EAGAIN), say, is a sign of
-     * life, and the socket of a living server must not be stolen. */
-    if (connect(probe, (const struct sockaddr *)name, sizeof(*name)) == 0 ||
-        (errno != ECONNREFUSED && errno != ENOENT)) {
-        errno = EADDRINUSE;
-        return lc_error_sys(err, "bind");
-    }
-    if (unlink(name->sun_path) < 0 && errno != ENOENT)
-        return lc_error_sys(err, "'%s': unlink", name->sun_path);
-    return 0;
-}
-
-static int give_to_user(const char *path, const struct lc_config *config,
-                        struct lc_error *err)
-{
-    uid_t uid = (uid_t)config->user;
-    gid_t gid = (gid_t)config->group;
-
-    if (uid == geteuid() && gid == getegid())
-        return 0;
-    if (chown(path, uid, gid) < 0)
-        return lc_error_sys(err, "'%s': chown to user %d, group %d", path, (int)uid,
-                            (int)gid);
-    return 0;
-}
-
-static int open_unix(struct lc_origin *origin, const struct lc_config *config,
-                     struct lc_error *err)
-{
-    struct sockaddr_un name = unix_name(&origin->address);
-    struct stat about;
-
-    if (remove_stale(&name, err) < 0)
-        return -1;
-    LC_AUTOCLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return lc_error_sys(err, "socket");
-
-    mode_t kept = umask((mode_t)config->umask);
-    int rc = bind(fd, (const struct sockaddr *)&name, sizeof(name));
-    umask(kept);
-    if (rc < 0)
-        return lc_error_sys(err, "bind");
-    if (lstat(name.sun_path, &about) < 0)
-        return lc_error_sys(err, "'%s'", name.sun_path);
-    if (give_to_user(name.sun_path, config, err) < 0) {
-        unlink(name.sun_path);
-        return -1;
-    }
-    origin->device = about.st_dev;
-    origin->inode = about.st_ino;
-    return lc_fd_take(&fd);
-}
+/* ---- one address ---- */
 
 static void unlink_own(const struct lc_origin *origin)
 {
@@ -171,33 +37,6 @@ static void unlink_own(const struct lc_origin *origin)
         about.st_dev == origin->device && about.st_ino == origin->inode)
         unlink(origin->file);
 }
-
-/* ---- inherited descriptors ---- */
-
-static bool has_option(int fd, int option, int wanted)
-{
-    int value = 0;
-    socklen_t size = sizeof(value);
-
-    return getsockopt(fd, SOL_SOCKET, option, &value, &size) == 0 && value == wanted;
-}
-
-static int take_inherited(int fd, struct lc_error *err)
-{
-    int flags = fcntl(fd, F_GETFD);
-
-    /* What the program opened itself is close-on-exec; what it was given cannot be. */
-    if (flags < 0 || (flags & FD_CLOEXEC))
-        return lc_error_set(err, LC_E_CONFIG, "descriptor %d was not handed over", fd);
-    if (!has_option(fd, SO_TYPE, SOCK_STREAM) || !has_option(fd, SO_ACCEPTCONN, 1))
-        return lc_error_set(err, LC_E_CONFIG,
-                            "descriptor %d is not a listening stream socket", fd);
-    if (lc_fd_set_nonblocking(fd) < 0 || lc_fd_set_cloexec(fd, 1) < 0)
-        return lc_error_sys(err, "fcntl");
-    return fd;
-}
-
-/* ---- one address ---- */
 
 static char *absolute(const char *path)
 {
@@ -256,25 +95,42 @@ static int describe(struct lc_listener *listener, struct lc_error *err)
     return 0;
 }
 
-static int open_socket(struct lc_listener *listener, struct lc_origin *origin,
-                       const struct lc_config *config, struct lc_error *err)
+/* Who it is, so that a stranger's socket that takes the path later is not removed. */
+static void remember_file(struct lc_origin *origin)
+{
+    struct stat about;
+
+    if (origin->file != NULL && lstat(origin->file, &about) == 0) {
+        origin->device = about.st_dev;
+        origin->inode = about.st_ino;
+    }
+}
+
+static int open_bound(struct lc_origin *origin, const struct lc_config *config,
+                      bool shares_port, struct lc_error *err)
 {
     switch (origin->address.kind) {
-    case LC_ADDRESS_TCP: listener->fd = open_tcp(&origin->address, err); break;
-    case LC_ADDRESS_UNIX: listener->fd = open_unix(origin, config, err); break;
-    case LC_ADDRESS_FD: listener->fd = take_inherited(origin->address.fd, err); break;
+    case LC_ADDRESS_TCP: return lc_socket_tcp(&origin->address, shares_port, err);
+    case LC_ADDRESS_UNIX: return lc_socket_unix(&origin->address, config, err);
+    case LC_ADDRESS_FD: return lc_socket_inherited(origin->address.fd, err);
     }
+    return lc_error_set(err, LC_E_CONFIG, "an unknown kind of address");
+}
+
+static int open_socket(struct lc_listener *listener, struct lc_origin *origin,
+                       const struct lc_config *config, bool shares_port,
+                       struct lc_error *err)
+{
+    bool is_handed_over = origin->address.kind == LC_ADDRESS_FD;
+
+    listener->fd = open_bound(origin, config, shares_port, err);
     if (listener->fd < 0)
         return -1;
-    if (origin->address.kind != LC_ADDRESS_FD &&
-        listen(listener->fd, (int)config->backlog) < 0) {
+    remember_file(origin);
+    if (!is_handed_over && listen(listener->fd, (int)config->backlog) < 0)
         lc_error_sys(err, "listen");
-        goto fail;
-    }
-    if (describe(listener, err) < 0)
-        goto fail;
-    return 0;
-fail:
+    else if (describe(listener, err) == 0)
+        return 0;
     unlink_own(origin);
     lc_fd_close(&listener->fd);
     return -1;
@@ -289,23 +145,23 @@ static char *in_gunicorns_words(const struct lc_address *address)
     return lc_strdup(address->path);
 }
 
+/* At the start, another server may be about to leave the address. Nothing else heals by
+ * itself. */
 static int open_patiently(struct lc_listener *listener, struct lc_origin *origin,
-                          const struct lc_config *config, unsigned attempts,
-                          struct lc_error *err)
+                          const struct lc_config *config, struct lc_error *err)
 {
     LC_AUTOFREE char *words = in_gunicorns_words(&origin->address);
 
-    for (unsigned tried = 1; open_socket(listener, origin, config, err) < 0; tried++) {
-        /* Another server may be about to leave the address; nothing else heals by itself. */
-        if (err->sys != EADDRINUSE || attempts == 1)
-            return lc_error_wrap(err, "bind = %s", listener->spec);
+    for (int tried = 1; open_socket(listener, origin, config, false, err) < 0; tried++) {
+        if (err->sys != EADDRINUSE)
+            return -1;
         lc_log(LC_ERROR, "Connection in use: %s", words);
         lc_log(LC_ERROR, "connection to %s failed: %s", words, strerror(err->sys));
-        if (tried == attempts)
+        if (tried == ATTEMPTS)
             return lc_error_set(err, LC_E_CONFIG, "Can't connect to %s", words);
         lc_log(LC_DEBUG, "Retrying in 1 second.");
         if (lc_signals_pause(1000))
-            return lc_error_set(err, LC_E_NONE, "stopped while waiting for %s", words);
+            return lc_error_set(err, LC_E_NONE, "told to stop");
     }
     return 0;
 }
@@ -354,47 +210,63 @@ static bool has_descriptors(const struct lc_strings *bind)
 }
 
 static int add(struct lc_listeners *set, const char *spec, const struct lc_config *config,
-               const struct lc_listeners *running, unsigned attempts,
-               struct lc_error *err)
+               const struct lc_listeners *running, struct lc_error *err)
 {
     struct lc_listener *listener = &set->items[set->count];
     struct lc_origin *origin = &set->origins[set->count];
 
+    set->count++; /* also a half-made one: closing the set cleans it up */
     listener->fd = -1;
     listener->spec = lc_strdup(spec);
+
     int rc = parse(origin, spec, err);
     if (rc == 0 && !share(set, listener, origin, running))
-        rc = open_patiently(listener, origin, config, attempts, err);
-    set->count++; /* also a half-made one: closing the set cleans it up */
-    return rc;
+        rc = running == NULL ? open_patiently(listener, origin, config, err)
+                             : open_socket(listener, origin, config, true, err);
+    return rc < 0 ? lc_error_wrap(err, "bind = %s", spec) : 0;
 }
 
-int lc_listeners_open(struct lc_listeners *set, const struct lc_config *config,
-                      const struct lc_listeners *running, unsigned attempts,
-                      struct lc_error *err)
+static int add_all(struct lc_listeners *set, const struct lc_config *config,
+                   const struct lc_listeners *running, struct lc_error *err)
 {
     /* Whoever hands over sockets means those: other addresses are left alone, as Gunicorn
      * does, but not without a word. */
     bool only_descriptors = has_descriptors(&config->bind);
 
+    for (size_t i = 0; i < config->bind.count; i++) {
+        const char *spec = config->bind.items[i];
+
+        if (only_descriptors && !names_descriptor(spec))
+            lc_log(LC_WARN, "bind = %s is not used: a socket was handed over (fd://)",
+                   spec);
+        else if (add(set, spec, config, running, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* While "127.0.0.1:8000" becomes "0.0.0.0:8000", both need the port for a moment. */
+static void share_ports(const struct lc_listeners *set, bool is_shared)
+{
+    for (unsigned i = 0; set != NULL && i < set->count; i++)
+        if (set->origins[i].address.kind == LC_ADDRESS_TCP && set->items[i].fd >= 0)
+            lc_socket_share_port(set->items[i].fd, is_shared);
+}
+
+int lc_listeners_open(struct lc_listeners *set, const struct lc_config *config,
+                      const struct lc_listeners *running, struct lc_error *err)
+{
     *set = (struct lc_listeners){
         .items = lc_calloc(config->bind.count, sizeof(struct lc_listener)),
         .origins = lc_calloc(config->bind.count, sizeof(struct lc_origin)),
     };
-    for (size_t i = 0; i < config->bind.count; i++) {
-        const char *spec = config->bind.items[i];
-
-        if (only_descriptors && !names_descriptor(spec)) {
-            lc_log(LC_WARN, "bind = %s is not used: a socket was handed over (fd://)",
-                   spec);
-            continue;
-        }
-        if (add(set, spec, config, running, attempts, err) < 0) {
-            lc_listeners_close(set, running);
-            return -1;
-        }
-    }
-    return 0;
+    share_ports(running, true);
+    int rc = add_all(set, config, running, err);
+    share_ports(running, false);
+    share_ports(set, false);
+    if (rc < 0)
+        lc_listeners_close(set, running);
+    return rc;
 }
 
 void lc_listeners_close(struct lc_listeners *set, const struct lc_listeners *shared_with)

@@ -1,7 +1,7 @@
 /* master/listen.h — the listening sockets of one configuration.
  *
- * A reload makes a new set that shares the sockets of unchanged addresses with the running set;
- * what only the old set has is closed when the last worker that uses it has gone. */
+ * A reload makes a new set that shares the sockets of unchanged addresses with the running
+ * set. */
 #pragma once
 #include "base/inherit.h"
 
@@ -15,15 +15,13 @@ struct lc_listeners {
     unsigned count;
 };
 
-enum { LC_LISTEN_ATTEMPTS = 5 }; /* at start, a second apart, as Gunicorn */
-
-/* Opens every address of `bind`, or takes its socket from `running` (NULL at start), which stays
- * as it is. An address in use is tried `attempts` times, with a log line each; what waiting
- * cannot heal fails at once. -1 and `err`: nothing is left open. LC_E_NONE in `err`: a signal to
- * stop came while waiting. */
+/* Opens every address of `bind`. At the start (`running` is NULL) an address in use is tried five
+ * times, a second apart and with log lines; what waiting cannot heal fails at once. A reload
+ * takes the sockets of unchanged addresses from `running`, which stays as it is, and never
+ * waits. -1 and `err`: nothing is left open. LC_E_NONE in `err`: a signal to stop came while
+ * waiting. */
 int lc_listeners_open(struct lc_listeners *set, const struct lc_config *config,
-                      const struct lc_listeners *running, unsigned attempts,
-                      struct lc_error *err);
+                      const struct lc_listeners *running, struct lc_error *err);
 
 /* Closes what `shared_with` (NULL: none) does not use as well; removes the files of closed Unix
  * sockets if they are still ours. `set` is empty afterwards. */

@@ -49,8 +49,12 @@ static void wait_for_something(struct lc_master *m)
 {
     uint64_t now = lc_clock_ms();
 
+    uint64_t delay = m->alarm_ms > now ? m->alarm_ms - now : 0;
+
     uv_update_time(&m->loop);
-    uv_timer_start(&m->alarm, on_alarm, m->alarm_ms > now ? m->alarm_ms - now : 0, 0);
+    /* It repeats because a timer that is due before the loop polls would leave the poll without
+     * a limit. */
+    uv_timer_start(&m->alarm, on_alarm, delay, 1);
     uv_run(&m->loop, UV_RUN_ONCE); /* a signal, a message, an exit, the alarm */
     m->alarm_ms = lc_clock_ms() + LONGEST_SLEEP_MS;
 }
@@ -88,7 +92,6 @@ static void flush_log(struct lc_master *m)
 /* From here on the master outlives its children, whatever they do. */
 static void supervise(struct lc_master *m)
 {
-    lc_workers_adjust(m);
     while (m->phase != LC_MASTER_STOPPED) {
         flush_log(m);
         wait_for_something(m);
@@ -196,24 +199,25 @@ static int start(struct lc_master *m, struct lc_config *config, struct lc_error 
     if (m->scoreboard == NULL || lc_signals_open(m, err) < 0)
         return -1;
     lc_title_set("licorne: master [%s]", config->name);
-    return lc_logs_start(m, err);
+    if (lc_logs_start(m, err) < 0)
+        return -1;
+    lc_log(LC_INFO, "Starting licorne %s", lc_version());
+    return lc_generation_open_pidfile(m->serving, NULL, err);
 }
 
-/* The log is there: errors go into it. */
+/* -1 when it cannot listen: the log, which is there by now, says why. */
 static int open_doors(struct lc_master *m)
 {
     struct lc_error err = {0};
-    const struct lc_config *config = m->serving->config;
 
-    lc_log(LC_INFO, "Starting licorne %s", lc_version());
-    if (lc_generation_open(m->serving, NULL, LC_LISTEN_ATTEMPTS, &err) < 0) {
+    if (lc_generation_listen(m->serving, NULL, &err) < 0) {
         if (err.code == LC_E_NONE)
             return 0; /* told to stop: the loop will hear of it */
         lc_log(LC_ERROR, "%s", err.text);
         return -1;
     }
     lc_listeners_log(&m->serving->listeners);
-    lc_log(LC_INFO, "Using worker: %s", config->worker_class);
+    lc_log(LC_INFO, "Using worker: %s", m->serving->config->worker_class);
     return 0;
 }
 

@@ -8,10 +8,10 @@
 
 #include <licorne/log.h>
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 const char *lc_signal_name(int sig)
@@ -37,18 +37,24 @@ static struct lc_worker *find_worker(struct lc_master *m, pid_t pid)
     return NULL;
 }
 
-static void log_signal(const struct lc_worker *worker, int sig)
+static void log_signal(const struct lc_worker *worker, int sig, long peak_kb)
 {
     char hand[LC_HAND_TEXT_MAX];
-    bool is_ours = worker->state == LC_WORKER_KILLED && sig == SIGKILL;
-    enum lc_level level = sig == SIGTERM               ? LC_INFO
-                          : sig == SIGKILL && !is_ours ? LC_ERROR
-                                                       : LC_WARN;
+    int pid = (int)worker->child->pid;
+    bool is_expected = worker->state == LC_WORKER_KILLED || sig == SIGTERM ||
+                       (worker->state == LC_WORKER_LEAVING && sig == worker->farewell);
 
-    lc_log(level, "Worker (pid:%d) was sent %s!%s%s", (int)worker->child->pid,
-           lc_signal_name(sig),
-           sig == SIGKILL && !is_ours ? " Perhaps out of memory?" : "",
-           lc_worker_hand_text(worker, hand));
+    lc_worker_hand_text(worker, hand);
+    if (is_expected)
+        lc_log(LC_INFO, "Worker (pid:%d) was sent %s!%s", pid, lc_signal_name(sig), hand);
+    else if (sig == SIGKILL)
+        lc_log(
+            LC_ERROR,
+            "Worker (pid:%d) was sent SIGKILL! Perhaps out of memory? It had used up to "
+            "%ld MB%s",
+            pid, peak_kb / 1024, hand);
+    else
+        lc_log(LC_WARN, "Worker (pid:%d) was sent %s!%s", pid, lc_signal_name(sig), hand);
 }
 
 static void log_exit(const struct lc_worker *worker, int code)
@@ -75,12 +81,13 @@ static void on_unexpected_death(struct lc_master *m, struct lc_worker *worker, i
         lc_workers_slow_down(m, worker->generation);
 }
 
-static void on_worker_death(struct lc_master *m, struct lc_worker *worker, int status)
+static void on_worker_death(struct lc_master *m, struct lc_worker *worker, int status,
+                            const struct rusage *used)
 {
     lc_worker_hear(m, worker); /* its last words explain its death */
 
     if (WIFSIGNALED(status))
-        log_signal(worker, WTERMSIG(status));
+        log_signal(worker, WTERMSIG(status), used->ru_maxrss);
     else
         log_exit(worker, WEXITSTATUS(status));
     if (worker->state <= LC_WORKER_SERVING)
@@ -90,18 +97,17 @@ static void on_worker_death(struct lc_master *m, struct lc_worker *worker, int s
 
 void lc_children_reap(struct lc_master *m)
 {
+    struct rusage used;
     int status;
     pid_t pid;
 
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0 || (pid < 0 && errno == EINTR)) {
-        struct lc_worker *worker;
+    while ((pid = wait4(-1, &status, WNOHANG, &used)) > 0) {
+        struct lc_worker *worker = find_worker(m, pid);
 
-        if (pid < 0)
-            continue;
-        if (m->logger != NULL && pid == m->logger->pid)
+        if (worker != NULL)
+            on_worker_death(m, worker, status, &used);
+        else if (m->logger != NULL && pid == m->logger->pid)
             lc_logs_on_death(m, status);
-        else if ((worker = find_worker(m, pid)) != NULL)
-            on_worker_death(m, worker, status);
         else
             lc_log(LC_DEBUG, "Reaped process %d, which is not one of ours.", (int)pid);
     }

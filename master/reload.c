@@ -40,7 +40,8 @@ static struct lc_generation *make_next(struct lc_master *m, struct lc_error *err
 
     struct lc_generation *next = lc_generation_create(m, config);
     if (lc_generation_take_on(next, NULL, err) == 0 &&
-        lc_generation_open(next, m->serving, 1, err) == 0)
+        lc_generation_open_pidfile(next, m->serving, err) == 0 &&
+        lc_generation_listen(next, m->serving, err) == 0)
         return next;
     lc_config_unapply(config);
     lc_generation_destroy(next, m->serving);
@@ -100,6 +101,15 @@ static void say_who_is_awaited(struct lc_master *m)
 
 /* ---- commit, withdraw, bury ---- */
 
+/* The workers have the sockets that only their generation uses themselves: each closes when
+ * the last of them has answered what was queued. Held open here, it would go on to queue
+ * connections for nobody. */
+static void send_away(struct lc_master *m)
+{
+    lc_generation_close(m->leaving, m->serving);
+    lc_workers_dismiss(m, m->leaving, LC_GRACEFULLY);
+}
+
 static void commit(struct lc_master *m)
 {
     struct lc_error err;
@@ -113,7 +123,7 @@ static void commit(struct lc_master *m)
     lc_title_set("licorne: master [%s]", m->serving->config->name);
     if (!lc_listeners_equal(&m->serving->listeners, &m->leaving->listeners))
         lc_listeners_log(&m->serving->listeners);
-    lc_workers_dismiss(m, m->leaving, LC_GRACEFULLY);
+    send_away(m);
 }
 
 static void withdraw(struct lc_master *m)
@@ -123,7 +133,7 @@ static void withdraw(struct lc_master *m)
     lc_log(LC_ERROR, "Not reloaded: the new workers cannot boot: %s",
            m->leaving->failure);
     lc_log(LC_ERROR, "The old workers go on, with the configuration that they have.");
-    lc_workers_dismiss(m, m->leaving, LC_GRACEFULLY);
+    send_away(m);
 }
 
 static void bury(struct lc_master *m)

@@ -40,7 +40,7 @@ struct lc_generation {
     unsigned wanted; /* workers */
     uint64_t since_ms;
     struct lc_backoff backoff;
-    bool has_failed; /* a worker of `next` could not boot; why: */
+    bool has_failed; /* a worker of `next` could not boot; why: the first line */
     char failure[LC_ERROR_TEXT_MAX];
 };
 

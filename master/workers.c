@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     YOUTH_MS = 1000, /* who dies younger slows the next ones down         */
@@ -304,11 +305,12 @@ static void forgive(struct lc_master *m)
 
 void lc_workers_slow_down(struct lc_master *m, struct lc_generation *generation)
 {
-    forgive(m);
-    uint32_t wait_ms = lc_backoff_failed(&generation->backoff, lc_clock_ms());
+    struct lc_backoff *backoff = &generation->backoff;
 
-    lc_log(LC_WARN, "The next worker starts in %u.%u s", wait_ms / 1000,
-           wait_ms % 1000 / 100);
+    forgive(m);
+    if (lc_backoff_failed(backoff, lc_clock_ms()))
+        lc_log(LC_WARN, "The next worker starts in %u.%u s", backoff->delay_ms / 1000,
+               backoff->delay_ms % 1000 / 100);
 }
 
 bool lc_worker_is_young(const struct lc_worker *worker)
@@ -325,7 +327,8 @@ void lc_worker_failed_to_boot(struct lc_master *m, struct lc_worker *worker,
         return;
     if (generation == m->next) {
         generation->has_failed = true;
-        snprintf(generation->failure, sizeof(generation->failure), "%s", why);
+        snprintf(generation->failure, sizeof(generation->failure), "%.*s",
+                 (int)strcspn(why, "\n"), why);
     } else if (!m->has_served && exit_code == LC_EXIT_APP_LOAD) {
         lc_master_halt(m, exit_code, "App failed to load.");
     } else if (!m->has_served && exit_code == LC_EXIT_BOOT) {

@@ -1,0 +1,24 @@
+/* master/socket.h — one socket to listen on: TCP, Unix, or one that was handed over.
+ *
+ * All are non-blocking and close-on-exec. -1 and `err` if there is none; EADDRINUSE in its `sys`
+ * if somebody else has the address. */
+#pragma once
+#include <stdbool.h>
+
+struct lc_address;
+struct lc_config;
+struct lc_error;
+
+/* Bound, not yet listening. With `shares_port`, sockets that share it as well may have the same
+ * port. */
+int lc_socket_tcp(const struct lc_address *address, bool shares_port,
+                  struct lc_error *err);
+void lc_socket_share_port(int fd, bool is_shared);
+
+/* Bound, not yet listening. A socket in the way is removed if nobody listens on it. The new one
+ * gets its mode from `umask` and belongs to `user` and `group`. */
+int lc_socket_unix(const struct lc_address *address, const struct lc_config *config,
+                   struct lc_error *err);
+
+/* A listening descriptor that whoever started the program left open. */
+int lc_socket_inherited(int fd, struct lc_error *err);

@@ -1,0 +1,22 @@
+/* python/environ.h — the environ dict of PEP 3333, with Gunicorn's keys and values. */
+#pragma once
+#include "python/api.h"
+
+struct lc_app_options;
+struct lc_environ;
+struct lc_exchange;
+
+/* What all requests of an application share. NULL with an exception. */
+struct lc_environ *lc_environ_create(const struct lc_app_options *options,
+                                     PyObject *errors, PyObject *file_wrapper);
+void lc_environ_destroy(struct lc_environ *env); /* NULL is fine */
+
+/* A new dict for the exchange's request; also fills the exchange's `method` and `target`. NULL
+ * with an exception: lc_environ_refusal() when the request is at odds with SCRIPT_NAME. */
+PyObject *lc_environ_make(struct lc_environ *env, struct lc_exchange *x);
+
+/* The exception class for that; its message is for the client too. */
+PyObject *lc_environ_refusal(void);
+
+/* Connections that have closed left their strings behind: drops them. The lock is held. */
+void lc_environ_sweep(void);

@@ -1,0 +1,41 @@
+/* python/exchange.h — one request in the application's hands, from its call to the close() of
+ * what it returned: what start_response and write are bound to.
+ *
+ * A Python object, because the application may keep start_response, write or wsgi.input as long
+ * as it likes. One that nobody kept is used again for the next request. */
+#pragma once
+#include "python/api.h"
+
+#include <stdbool.h>
+
+struct lc_request;
+
+struct lc_exchange {
+    PyObject_HEAD struct lc_request *request; /* NULL: the response has ended */
+    PyObject
+        *start_response; /* these two own this object, which owns them in turn: the  */
+    PyObject *write;     /* circle is cut in lc_exchange_end                         */
+    PyObject *input;
+    PyObject *context;         /* the request's contextvars */
+    PyObject *method, *target; /* for the log, also when the request is gone */
+
+    PyObject *iterable;       /* what the application returned */
+    PyObject *source;         /* its iterator; for a file its read() */
+    bool is_file;             /* `source` is a read() to be called with a block's size */
+    bool is_at_hand;          /* no code of the application runs between two items */
+    bool has_status;          /* start_response was called */
+    bool has_body;            /* a piece was written */
+    bool is_gone;             /* so is the client */
+    struct lc_exchange *next; /* in the pool */
+};
+
+int lc_exchange_type_open(void); /* -1 with an exception */
+
+/* NULL with an exception. */
+struct lc_exchange *lc_exchange_begin(struct lc_request *request);
+
+/* The response has ended: from here on whatever the application kept raises. */
+void lc_exchange_detach(struct lc_exchange *x);
+
+/* Gives everything back; detaches first where that was not done. */
+void lc_exchange_end(struct lc_exchange *x);

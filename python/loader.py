@@ -1,0 +1,298 @@
+"""What the bridge does in Python: everything that happens once, or when something fails.
+
+This text is part of python3-wsgi.so; it is no module that an application could import.
+"""
+import importlib
+import os
+import sys
+import threading  # in the main thread, which it takes note of
+
+APP_LOAD, BOOT = 4, 3  # exit codes of the worker
+OURS = "<licorne>"
+
+
+class FileWrapper:
+    """wsgi.file_wrapper. The server reads `filelike` itself when it gets one of these."""
+
+    def __init__(self, filelike, blksize=8192):
+        self.filelike = filelike
+        self.blksize = blksize
+        if hasattr(filelike, "close"):
+            self.close = filelike.close
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        data = self.filelike.read(self.blksize)
+        if data:
+            return data
+        raise StopIteration
+
+    def __getitem__(self, key):
+        data = self.filelike.read(self.blksize)
+        if data:
+            return data
+        raise IndexError
+
+
+class Refused(Exception):
+    """There is no such application: one line says all."""
+
+
+def prepare(chdir, pythonpath):
+    """Gunicorn's order: the application's folder, and in front of it `pythonpath`, the last
+    entry first."""
+    sys.argv = ["licorne"]
+    folders = [chdir] + [os.path.abspath(p.strip()) for p in pythonpath.split(",") if p.strip()]
+    for folder in folders:
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+
+
+def load(spec, chdir, executable):
+    """(application, 0, None), or (None, exit code, text for the log)."""
+    try:
+        return find(spec, chdir), 0, None
+    except Refused as refusal:
+        return None, APP_LOAD, str(refusal)
+    except BaseException as e:  # SystemExit too: an application must not end the server
+        return None, BOOT, explain(e, spec, chdir, executable)
+
+
+# ---- finding it ----
+
+
+def find(spec, chdir):
+    module_name, _, expression = spec.partition(":")
+    if ":" not in spec:
+        expression = "application"
+    module = import_module(module_name, expression, chdir)
+    name, args, kwargs = parse(expression)
+    try:
+        app = getattr(module, name)
+    except AttributeError:
+        near = near_attribute(module, name)
+        hint = " Did you mean '%s:%s'?" % (module_name, near) if near else ""
+        raise Refused("Failed to find attribute %r in %r.%s" % (name, module_name, hint)) from None
+    if args is not None:
+        app = call_factory(app, args, kwargs)
+    if app is None:
+        raise Refused("Failed to find application object: %r" % expression)
+    if not callable(app):
+        raise Refused("Application object must be callable.")
+    return app
+
+
+def import_module(name, expression, chdir):
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        if name.endswith(".py") and os.path.exists(os.path.join(chdir, name)):
+            stem = name[:-3].replace("/", ".")
+            text = "Failed to find application, did you mean '%s:%s'?" % (stem, expression)
+            raise ImportError(text) from None
+        raise
+
+
+def parse(expression):
+    """`name` or `name(literals)`."""
+    if expression.isidentifier():
+        return expression, None, None
+
+    import ast
+
+    unknown = Refused("Failed to parse %r as an attribute name or function call." % expression)
+    try:
+        call = ast.parse(expression, mode="eval").body
+    except (SyntaxError, ValueError):
+        raise unknown from None
+    if isinstance(call, ast.Name):
+        return call.id, None, None
+    if not isinstance(call, ast.Call):
+        raise unknown
+    if not isinstance(call.func, ast.Name):
+        raise Refused("Function reference must be a simple name: %r" % expression)
+    try:
+        args = [ast.literal_eval(arg) for arg in call.args]
+        kwargs = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+    except ValueError:
+        text = "Failed to parse arguments as literal values: %r" % expression
+        raise Refused(text) from None
+    return call.func.id, args, kwargs
+
+
+def call_factory(factory, args, kwargs):
+    try:
+        return factory(*args, **kwargs)
+    except TypeError as e:
+        # Its own frame is in the traceback if the call got as far as into it.
+        tb = e.__traceback__
+        while tb is not None:
+            if tb.tb_frame.f_code is getattr(factory, "__code__", None):
+                raise
+            tb = tb.tb_next
+        if not hasattr(factory, "__code__") and e.__traceback__.tb_next is not None:
+            raise
+        raise Refused("TypeError: %s" % e) from None
+
+
+# ---- explaining why not ----
+
+
+def near(name, candidates):
+    import difflib
+
+    found = difflib.get_close_matches(name, sorted(candidates), 1)
+    return found[0] if found else None
+
+
+def near_attribute(module, name):
+    public = [n for n in vars(module) if not n.startswith("_") and callable(getattr(module, n))]
+    usual = [n for n in ("application", "app", "wsgi_app", "create_app", "make_app") if n in public]
+    found = near(name, public) or (usual[0] if usual else None)
+    return found + "()" if found in ("create_app", "make_app") else found
+
+
+def modules_in(folder):
+    """Names that an import would find there."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                stem, extension = os.path.splitext(entry.name)
+                if extension == ".py" and stem != "__init__":
+                    yield stem
+                elif entry.is_dir() and entry.name.isidentifier():
+                    yield entry.name
+    except OSError:
+        return
+
+
+def near_module(missing, spec, chdir):
+    """Another spelling of the application that could be imported, or None."""
+    module_name, colon, expression = spec.partition(":")
+    if module_name != missing and not module_name.startswith(missing + "."):
+        return None
+    parent, _, last = missing.rpartition(".")
+    folders = getattr(sys.modules.get(parent), "__path__", []) if parent else searched(chdir)
+    found = near(last, {name for folder in folders for name in modules_in(folder)})
+    if not found:
+        return None
+    better = (parent + "." if parent else "") + found
+    return better + module_name[len(missing):] + colon + expression
+
+
+def searched(chdir):
+    """sys.path without the standard library."""
+    library = os.path.dirname(os.__file__)
+    own = (library, os.path.join(library, "lib-dynload"))
+    return [p or chdir for p in sys.path if p not in own and not p.endswith(".zip")]
+
+
+def is_machinery(code):
+    name = code.co_filename
+    return (name == OURS or name.startswith("<frozen importlib")
+            or name == importlib.__file__)
+
+
+def trim(exception, seen=()):
+    """Takes the frames of the import machinery, and ours, out of the traceback."""
+    if exception is None or exception in seen:
+        return
+    frames, tb = [], exception.__traceback__
+    while tb is not None:
+        if not is_machinery(tb.tb_frame.f_code):
+            frames.append(tb)
+        tb = tb.tb_next
+    for this, following in zip(frames, frames[1:] + [None]):
+        this.tb_next = following
+    exception.__traceback__ = frames[0] if frames else None
+    trim(exception.__cause__, (*seen, exception))
+    trim(exception.__context__, (*seen, exception))
+
+
+def place(exception):
+    """"/srv/app/shop.py, line 3": the user's code that it came from, or None."""
+    if isinstance(exception, SyntaxError) and exception.filename:
+        return "%s, line %s" % (exception.filename, exception.lineno)
+    tb = exception.__traceback__
+    while tb is not None and tb.tb_next is not None:
+        tb = tb.tb_next
+    if tb is None:
+        return None
+    return "%s, line %d" % (tb.tb_frame.f_code.co_filename, tb.tb_lineno)
+
+
+def explain(exception, spec, chdir, executable):
+    """First what and where in one line, then the user's frames."""
+    trim(exception)
+    try:
+        text = str(exception)
+    except Exception:
+        text = ""
+    kind = type(exception).__name__
+    if isinstance(exception, ImportError):
+        what = text
+    elif isinstance(exception, SyntaxError):
+        what = "%s: %s" % (kind, exception.msg)
+    else:
+        what = "%s: %s" % (kind, text) if text else kind
+
+    where = place(exception)
+    line = "Exception in worker process: %s (%sapplication %s)" % (
+        what.split("\n")[0], where + "; " if where else "", spec)
+    if isinstance(exception, ModuleNotFoundError) and exception.name:
+        better = near_module(exception.name, spec, chdir)
+        if better:
+            line += "; did you mean '%s'?" % better
+        line += "; looked in: " + ", ".join(searched(chdir))
+    line += "; interpreter %s (%d.%d.%d)" % ((executable,) + sys.version_info[:3])
+
+    has_more = exception.__traceback__ is not None or isinstance(exception, SyntaxError)
+    return line + "\n" + format_exception(exception) if has_more else line
+
+
+def format_exception(exception):
+    import traceback
+
+    lines = traceback.format_exception(type(exception), exception, exception.__traceback__)
+    return "".join(lines).rstrip("\n")
+
+
+# ---- leaving ----
+
+
+def finish(limit):
+    """What Python does when a program ends: wait for threads, run atexit, write out what is
+    buffered. In a thread, because some of it may never end. False: it has not."""
+    thread = threading.Thread(target=wind_up, name="licorne-finish", daemon=True)
+    thread.start()
+    thread.join(limit)
+    return not thread.is_alive()
+
+
+def wind_up():
+    import atexit
+
+    # Pools (concurrent.futures) first let their threads know, as threading._shutdown does; that
+    # itself would wait for the main thread.
+    steps = list(reversed(getattr(threading, "_threading_atexits", [])))
+    steps += [join_threads, atexit._run_exitfuncs, flush_output]
+    for step in steps:
+        try:
+            step()
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+
+
+def join_threads():
+    for thread in threading.enumerate():
+        is_own = thread in (threading.main_thread(), threading.current_thread())
+        if not thread.daemon and not is_own:
+            thread.join()
+
+
+def flush_output():
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()

@@ -1,0 +1,315 @@
+#include "python/start_response.h"
+
+#include "python/exchange.h"
+#include "python/gil.h"
+
+#include <licorne/error.h>
+#include <licorne/response.h>
+
+static PyObject *invalid_header;
+
+PyObject *lc_invalid_header(void)
+{
+    return invalid_header;
+}
+
+int lc_start_response_open(void)
+{
+    invalid_header = PyErr_NewException("licorne.InvalidHeader", PyExc_ValueError, NULL);
+    return invalid_header == NULL ? -1 : 0;
+}
+
+/* The exchange's request if the application may touch its response now. */
+static struct lc_request *live_request(const struct lc_exchange *x, const char *function)
+{
+    if (x->request == NULL)
+        PyErr_Format(PyExc_RuntimeError, "%s was called after the response had ended",
+                     function);
+    else if (lc_gil_is_parked())
+        PyErr_Format(PyExc_RuntimeError,
+                     "%s can be called only while the application is being called",
+                     function);
+    else
+        return x->request;
+    return NULL;
+}
+
+static int set_status(struct lc_request *request, PyObject *status)
+{
+    struct lc_error err = {0};
+    struct lc_slice line;
+    PyObject *owner;
+
+    if (!PyUnicode_Check(status)) {
+        PyErr_Format(PyExc_TypeError, "status must be a str, not %R", status);
+        return -1;
+    }
+    if (lc_py_latin1(status, &line, &owner) < 0)
+        return -1;
+
+    int done = lc_response_status_line(request, line, &err);
+    if (done < 0)
+        PyErr_Format(PyExc_ValueError, "invalid status %R: %s", status, err.text);
+    Py_XDECREF(owner);
+    return done;
+}
+
+/* Raises InvalidHeader; the client learns the name only. */
+static int refuse(PyObject *name, const char *reason)
+{
+    PyObject *why = PyUnicode_FromFormat("invalid header %R: %s", name, reason);
+    PyObject *page = PyUnicode_FromFormat("Invalid HTTP Header: %R", name);
+    PyObject *args = why == NULL || page == NULL ? NULL : PyTuple_Pack(2, why, page);
+
+    if (args != NULL)
+        PyErr_SetObject(invalid_header, args);
+    Py_XDECREF(args);
+    Py_XDECREF(why);
+    Py_XDECREF(page);
+    return -1;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static struct lc_slice trim(struct lc_slice text)
+{
+    while (text.len > 0 && is_blank(text.at[0])) {
+        text.at++;
+        text.len--;
+    }
+    while (text.len > 0 && is_blank(text.at[text.len - 1]))
+        text.len--;
+    return text;
+}
+
+static int add_field(struct lc_request *request, PyObject *name, PyObject *value)
+{
+    struct lc_error err;
+    struct lc_slice name_bytes, value_bytes;
+    PyObject *name_owner, *value_owner;
+    int done = -1;
+
+    if (!PyUnicode_Check(name) || !PyUnicode_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "%R is not a string",
+                     PyUnicode_Check(name) ? value : name);
+        return -1;
+    }
+    if (lc_py_latin1(name, &name_bytes, &name_owner) < 0) {
+        PyErr_Clear();
+        return refuse(name, "its name is not latin-1");
+    }
+    if (lc_py_latin1(value, &value_bytes, &value_owner) < 0) {
+        PyErr_Clear();
+        refuse(name, "its value is not latin-1");
+        goto out;
+    }
+    err.text[0] = '\0';
+    done = lc_response_header(request, name_bytes, trim(value_bytes), &err);
+    if (done < 0)
+        refuse(name, err.text);
+    Py_XDECREF(value_owner);
+out:
+    Py_XDECREF(name_owner);
+    return done;
+}
+
+/* One (name, value) of the list, usually a tuple. */
+static int add_pair(struct lc_request *request, PyObject *pair)
+{
+    PyObject *items = NULL;
+    int done = -1;
+
+    if (!PyTuple_CheckExact(pair)) {
+        items = PySequence_Tuple(pair);
+        if (items == NULL)
+            return -1;
+        pair = items;
+    }
+    if (PyTuple_Size(pair) == 2)
+        done = add_field(request, PyTuple_GetItem(pair, 0), PyTuple_GetItem(pair, 1));
+    else
+        PyErr_Format(PyExc_ValueError, "a header must be (name, value), not %R", pair);
+    Py_XDECREF(items);
+    return done;
+}
+
+static int set_fields(struct lc_request *request, PyObject *headers)
+{
+    PyObject *each, *pair;
+
+    if (PyList_CheckExact(headers)) {
+        for (Py_ssize_t i = 0; i < PyList_Size(headers); i++)
+            if (add_pair(request, PyList_GetItem(headers, i)) < 0)
+                return -1;
+        return 0;
+    }
+    each = PyObject_GetIter(headers);
+    if (each == NULL)
+        return -1;
+    while ((pair = PyIter_Next(each)) != NULL) {
+        int done = add_pair(request, pair);
+
+        Py_DECREF(pair);
+        if (done < 0)
+            break;
+    }
+    Py_DECREF(each);
+    return PyErr_Occurred() == NULL ? 0 : -1;
+}
+
+/* raise exc_info[1].with_traceback(exc_info[2]) */
+static void raise_again(PyObject *exc_info)
+{
+    if (!PyTuple_Check(exc_info) || PyTuple_Size(exc_info) != 3) {
+        PyErr_SetString(PyExc_TypeError, "exc_info must be what sys.exc_info() returns");
+        return;
+    }
+
+    PyObject *kind = PyTuple_GetItem(exc_info, 0);
+    PyObject *value = PyTuple_GetItem(exc_info, 1);
+    PyObject *traceback = PyTuple_GetItem(exc_info, 2);
+
+    if (!PyExceptionClass_Check(kind)) {
+        PyErr_SetString(PyExc_TypeError, "exc_info[0] must be an exception class");
+        return;
+    }
+    if (traceback == Py_None)
+        traceback = NULL;
+    Py_INCREF(kind);
+    Py_INCREF(value);
+    Py_XINCREF(traceback);
+    PyErr_Restore(kind, value, traceback);
+}
+
+/* PEP 3333: a second call is allowed with exc_info only, and replaces the first as long as
+ * nothing has left; afterwards the exception goes back to the application. -1: raised. */
+static int may_start(struct lc_exchange *x, PyObject *exc_info)
+{
+    int has_exc_info = exc_info == NULL ? 0 : PyObject_IsTrue(exc_info);
+
+    if (has_exc_info < 0)
+        return -1;
+    if (has_exc_info && lc_response_is_started(x->request)) {
+        raise_again(exc_info);
+        return -1;
+    }
+    if (!has_exc_info && x->has_status) {
+        PyErr_SetString(PyExc_AssertionError, "Response headers already set!");
+        return -1;
+    }
+    return 0;
+}
+
+/* Unpacks (status, headers, exc_info=None); borrowed. */
+static int unpack(PyObject *const *args, Py_ssize_t count, PyObject *names,
+                  PyObject *into[3])
+{
+    static const char *const known[] = {"status", "headers", "exc_info"};
+    Py_ssize_t named = names == NULL ? 0 : PyTuple_Size(names);
+
+    for (Py_ssize_t i = 0; i < count && i < 3; i++)
+        into[i] = args[i];
+    for (Py_ssize_t i = 0; i < named; i++) {
+        PyObject *name = PyTuple_GetItem(names, i);
+        int at = 0;
+
+        while (at < 3 && PyUnicode_CompareWithASCIIString(name, known[at]) != 0)
+            at++;
+        if (at == 3 || into[at] != NULL) {
+            PyErr_Format(PyExc_TypeError,
+                         "start_response() got an unexpected or repeated argument %R",
+                         name);
+            return -1;
+        }
+        into[at] = args[count + i];
+    }
+    if (count <= 3 && into[0] != NULL && into[1] != NULL)
+        return 0;
+    PyErr_Format(PyExc_TypeError,
+                 "start_response(status, headers, exc_info=None): %zd arguments given",
+                 count + named);
+    return -1;
+}
+
+static PyObject *start_response(PyObject *self, PyObject *const *args, Py_ssize_t count,
+                                PyObject *names)
+{
+    struct lc_exchange *x = (struct lc_exchange *)self;
+    PyObject *given[3] = {NULL, NULL, NULL};
+
+    if (unpack(args, count, names, given) < 0)
+        return NULL;
+
+    struct lc_request *request = live_request(x, "start_response");
+    if (request == NULL || may_start(x, given[2]) < 0)
+        return NULL;
+
+    /* The host keeps them until the first byte of the body, so they can still be replaced. */
+    if (x->has_status)
+        lc_response_reset(request);
+    if (set_status(request, given[0]) < 0 || set_fields(request, given[1]) < 0) {
+        lc_response_reset(request);
+        x->has_status = false;
+        return NULL;
+    }
+    x->has_status = true;
+    Py_INCREF(x->write);
+    return x->write;
+}
+
+/* A client that reads slowly holds the application here; the application's threads run on. */
+static enum lc_flow wait_for_client(struct lc_request *request)
+{
+    if (!lc_gil_is_loop_thread())
+        return lc_response_wait(request);
+    lc_gil_park();
+    enum lc_flow flow = lc_response_wait(request);
+    lc_gil_take();
+    return flow;
+}
+
+static PyObject *write_piece(PyObject *self, PyObject *piece)
+{
+    struct lc_exchange *x = (struct lc_exchange *)self;
+    struct lc_request *request = live_request(x, "write");
+
+    if (request == NULL)
+        return NULL;
+    if (!PyBytes_Check(piece)) {
+        PyErr_Format(PyExc_TypeError, "%R is not a byte", piece);
+        return NULL;
+    }
+    if (PyBytes_Size(piece) == 0)
+        Py_RETURN_NONE;
+
+    x->has_body = true;
+    lc_response_write(request, lc_py_bytes(piece));
+    enum lc_flow flow = lc_response_flush(request);
+    if (flow == LC_FLOW_WAIT)
+        flow = wait_for_client(request);
+    if (flow == LC_FLOW_GONE) {
+        x->is_gone = true;
+        PyErr_SetString(PyExc_ConnectionResetError, "the client has gone");
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *lc_start_response_create(PyObject *exchange)
+{
+    static PyMethodDef definition = {
+        "start_response", LC_PY_METHOD(start_response), LC_PY_FASTCALL | METH_KEYWORDS,
+        "start_response(status, headers, exc_info=None) -> write"};
+
+    return PyCFunction_NewEx(&definition, exchange, NULL);
+}
+
+PyObject *lc_write_create(PyObject *exchange)
+{
+    static PyMethodDef definition = {"write", write_piece, METH_O, "write(bytes)"};
+
+    return PyCFunction_NewEx(&definition, exchange, NULL);
+}

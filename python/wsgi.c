@@ -1,0 +1,213 @@
+/* python/wsgi.c — a WSGI application (PEP 3333) behind the calls of <licorne/app.h>. */
+#include "python/api.h"
+
+#include "python/bridge.h"
+#include "python/environ.h"
+#include "python/errors.h"
+#include "python/exchange.h"
+#include "python/failure.h"
+#include "python/fields.h"
+#include "python/gil.h"
+#include "python/input.h"
+#include "python/iterate.h"
+#include "python/loader.h"
+#include "python/start_response.h"
+
+#include <licorne/error.h>
+#include <licorne/log.h>
+#include <licorne/request.h>
+#include <licorne/response.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+struct wsgi_app {
+    PyObject *callable;
+    PyObject *file_wrapper;
+    PyObject *errors;
+    struct lc_environ *environ;
+};
+
+/* CPython can be started once in a process. */
+static char *running; /* the executable it was started as */
+
+/* ---- open and close ---- */
+
+static int start_once(const struct lc_interpreter *interpreter, struct lc_error *err)
+{
+    if (running != NULL) {
+        lc_gil_take();
+        if (strcmp(running, interpreter->executable) == 0)
+            return 0;
+        return lc_error_set(err, LC_E_BOOT,
+                            "this process runs %s already and cannot run %s too", running,
+                            interpreter->executable);
+    }
+    if (lc_loader_start(interpreter, err) < 0)
+        return -1;
+    running = strdup(interpreter->executable);
+
+    PyObject *format = lc_loader_get("format_exception");
+    if (format == NULL || lc_fields_open() < 0 || lc_input_type_open() < 0 ||
+        lc_exchange_type_open() < 0 || lc_start_response_open() < 0 ||
+        lc_iterate_open() < 0) {
+        PyErr_Print();
+        return lc_error_set(err, LC_E_BOOT, "Python %s: cannot be prepared",
+                            interpreter->version);
+    }
+    lc_failure_open(format);
+    return 0;
+}
+
+static int fill(struct wsgi_app *app, const struct lc_app_options *options,
+                struct lc_error *err)
+{
+    app->file_wrapper = lc_loader_get("FileWrapper");
+    Py_XINCREF(app->file_wrapper);
+    app->errors = lc_errors_create();
+    if (app->file_wrapper != NULL && app->errors != NULL)
+        app->environ = lc_environ_create(options, app->errors, app->file_wrapper);
+    if (app->environ != NULL)
+        return 0;
+    PyErr_Print();
+    return lc_error_set(err, LC_E_BOOT, "application %s: cannot be prepared",
+                        options->spec);
+}
+
+static void destroy(struct wsgi_app *app)
+{
+    lc_environ_destroy(app->environ);
+    Py_XDECREF(app->errors);
+    Py_XDECREF(app->file_wrapper);
+    Py_XDECREF(app->callable);
+    free(app);
+}
+
+static void *wsgi_open(const struct lc_app_options *options,
+                       const struct lc_interpreter *interpreter, struct lc_error *err)
+{
+    struct wsgi_app *app = calloc(1, sizeof(*app));
+
+    if (app == NULL) {
+        lc_error_set(err, LC_E_BOOT, "out of memory");
+        return NULL;
+    }
+    if (start_once(interpreter, err) < 0)
+        goto fail;
+    app->callable = lc_loader_load(options, interpreter, err);
+    if (app->callable == NULL || fill(app, options, err) < 0)
+        goto fail;
+    lc_gil_park();
+    return app;
+fail:
+    if (running != NULL) {
+        destroy(app);
+        lc_gil_park();
+    } else {
+        free(app);
+    }
+    return NULL;
+}
+
+/* Not Py_FinalizeEx: threads that never end would keep it from returning, and what they still
+ * use would be torn down under them. The process ends anyway. */
+static void wsgi_close(void *data)
+{
+    struct wsgi_app *app = data;
+
+    lc_gil_take();
+    lc_environ_sweep();
+    lc_loader_finish();
+    lc_errors_flush(app->errors);
+    destroy(app);
+    lc_gil_park();
+}
+
+/* ---- requests ---- */
+
+/* The last words of every call into the application, whatever came of it. */
+static enum lc_step leave(struct wsgi_app *app, struct lc_exchange *x, enum lc_step step)
+{
+    if (lc_py.context_exit(x->context) < 0)
+        lc_failure_log(x); /* the application left a context of its own entered */
+    if (step == LC_DONE)
+        lc_exchange_end(x);
+    lc_errors_flush(app->errors);
+    return step;
+}
+
+/* Fails only for a context that is entered already. */
+static bool enter(struct lc_exchange *x)
+{
+    return lc_py.context_enter(x->context) == 0;
+}
+
+static enum lc_step failed(struct lc_exchange *x)
+{
+    lc_failure_answer(x);
+    return LC_DONE;
+}
+
+static enum lc_step call_application(struct wsgi_app *app, struct lc_exchange *x)
+{
+    PyObject *dict = lc_environ_make(app->environ, x);
+
+    if (dict == NULL)
+        return failed(x);
+    x->iterable = lc_py_call2(app->callable, dict, x->start_response);
+    Py_DECREF(dict);
+    return x->iterable == NULL ? failed(x) : lc_iterate_start(x, app->file_wrapper);
+}
+
+static enum lc_step wsgi_call(void *data, struct lc_request *request)
+{
+    struct wsgi_app *app = data;
+
+    lc_gil_take();
+    lc_environ_sweep();
+
+    struct lc_exchange *x = lc_exchange_begin(request);
+    if (x == NULL || !enter(x)) {
+        PyErr_Clear();
+        lc_log(LC_ERROR,
+               "Error handling request: no memory left to call the application");
+        if (x != NULL)
+            lc_exchange_end(x);
+        lc_response_abort(request);
+        return LC_DONE;
+    }
+    return leave(app, x, call_application(app, x));
+}
+
+static void wsgi_resume(void *data, struct lc_request *request)
+{
+    struct wsgi_app *app = data;
+    struct lc_exchange *x = lc_request_data(request);
+
+    lc_gil_take();
+    if (enter(x)) {
+        leave(app, x, lc_iterate_resume(x));
+    } else {
+        lc_failure_answer(x);
+        lc_exchange_end(x);
+    }
+}
+
+static void wsgi_turn_end(void *data)
+{
+    struct wsgi_app *app = data;
+
+    if (lc_gil_is_parked())
+        return;
+    lc_errors_flush(app->errors);
+    lc_gil_park();
+}
+
+LC_API const struct lc_python_bridge licorne_python_bridge = {
+    .version = LC_PYTHON_BRIDGE,
+    .open = wsgi_open,
+    .call = wsgi_call,
+    .resume = wsgi_resume,
+    .turn_end = wsgi_turn_end,
+    .close = wsgi_close,
+};

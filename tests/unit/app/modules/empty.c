@@ -1,0 +1,3 @@
+#include <licorne/licorne.h>
+
+LC_MODULE(.name = "empty");

@@ -1,0 +1,6 @@
+"""Found through pythonpath only."""
+
+
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [b"more"]

@@ -1,0 +1,3 @@
+import surely_not_installed
+
+application = surely_not_installed.app

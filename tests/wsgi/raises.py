@@ -1,0 +1,5 @@
+def prepare():
+    raise RuntimeError("no database\nat all")
+
+
+prepare()
