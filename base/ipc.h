@@ -23,7 +23,8 @@ enum lc_msg_type {
 struct lc_msg_head {
     uint32_t length; /* of the payload, in bytes */
     uint16_t type;
-    uint16_t generation; /* of the sender's configuration; LC_MSG_RECORDS: a running number */
+    uint16_t
+        generation; /* of the sender's configuration; LC_MSG_RECORDS: a running number */
 };
 _Static_assert(sizeof(struct lc_msg_head) == 8, "the wire format is fixed");
 

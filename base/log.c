@@ -60,7 +60,7 @@ static struct {
     .used = MESSAGE_HEAD,
 };
 
-static _Atomic int threshold = LC_INFO;
+static _Atomic int least_level = LC_INFO;
 
 static void lock(void)
 {
@@ -421,7 +421,7 @@ static void put_text(struct lc_slice text)
 
 bool lc_log_enabled(enum lc_level level)
 {
-    return (int)level >= atomic_load_explicit(&threshold, memory_order_relaxed);
+    return (int)level >= atomic_load_explicit(&least_level, memory_order_relaxed);
 }
 
 void lc_log_raw(struct lc_slice text)
@@ -486,7 +486,7 @@ static void start_empty(void)
     self.is_blocked = false;
 }
 
-static void set_up(enum lc_level level)
+static void set_up(enum lc_level threshold)
 {
     static bool knows_forks;
 
@@ -494,7 +494,7 @@ static void set_up(enum lc_level level)
         lc_assert(pthread_atfork(lock, unlock, start_empty) == 0);
         knows_forks = true;
     }
-    atomic_store_explicit(&threshold, (int)level, memory_order_relaxed);
+    atomic_store_explicit(&least_level, (int)threshold, memory_order_relaxed);
     self.pid = getpid();
 }
 
@@ -508,9 +508,9 @@ static void widen(int fd)
         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof(wanted));
 }
 
-void lc_log_open(int fd, enum lc_level level)
+void lc_log_open(int fd, enum lc_level threshold)
 {
-    set_up(level);
+    set_up(threshold);
     lock();
     flush();
     self.sink = NULL;
@@ -521,9 +521,9 @@ void lc_log_open(int fd, enum lc_level level)
         widen(fd);
 }
 
-void lc_log_divert(lc_log_sink_fn sink, enum lc_level level)
+void lc_log_divert(lc_log_sink_fn sink, enum lc_level threshold)
 {
-    set_up(level);
+    set_up(threshold);
     lock();
     flush();
     self.sink = sink;

@@ -230,7 +230,7 @@ void lc_stream_destroy(struct lc_stream *stream)
     if (stream == NULL)
         return;
     stop_waiting(stream);
-    if (stream->state != NULL)
+    if (stream->ops != NULL && stream->state != NULL)
         stream->ops->close(stream->state);
     lc_backlog_deinit(&stream->backlog);
     free(stream->target);
