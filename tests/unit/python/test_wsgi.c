@@ -1476,31 +1476,68 @@ static void a_virtual_environment_that_is_missing_is_named(void **state)
     unsetenv("VIRTUAL_ENV");
 }
 
+/* What a new process of this program says (see serve_once): CPython starts once in each. */
+static const char *new_process(const char *environment, const char *spec,
+                               const char *target)
+{
+    static char text[8192];
+    char command[512];
+
+    snprintf(command, sizeof(command), "%s /proc/%d/exe get '%s' '%s' 2>&1", environment,
+             (int)getpid(), spec, target);
+    FILE *child = popen(command, "r");
+    assert_non_null(child);
+    text[fread(text, 1, sizeof(text) - 1, child)] = '\0';
+    pclose(child);
+    return text;
+}
+
 static void an_interpreter_without_a_shared_library_is_named(void **state)
 {
     char folder[] = "/tmp/licorne-test-XXXXXX";
-    struct lc_error err = {0};
+    char environment[128];
 
-    /* Only the first open in a process loads a library, so this needs a second plugin. */
     assert_non_null(mkdtemp(folder));
     char *lonely = script(folder, "python3",
                           "echo licorne executable=$0; echo licorne version=3.9.1; "
                           "echo licorne implementation=cpython; "
                           "echo licorne library=libpython3.9.a");
-    struct lc_app_options options = options_for("apps");
-    options.python = lonely;
+    snprintf(environment, sizeof(environment), "LICORNE_TEST_PYTHON=%s", lonely);
 
-    void *again = dlmopen(LM_ID_NEWLM, LICORNE_PLUGIN, RTLD_NOW);
-    if (again != NULL) {
-        const struct lc_module *module = dlsym(again, LC_MODULE_SYMBOL);
-
-        assert_null(module->app->open(&options, &err));
-        assert_has(err.text, "has no shared libpython3.9");
-        assert_has(err.text, "--enable-shared");
-    }
+    const char *text = new_process(environment, "apps", "/hello");
+    assert_starts(text, lonely);
+    assert_has(text, "has no shared libpython3.9");
+    assert_has(text, "--enable-shared");
     unlink(lonely);
     free(lonely);
     rmdir(folder);
+}
+
+static void files_are_utf_8_under_the_c_locale_as_with_python3(void **state)
+{
+    assert_has(new_process("LC_ALL=C", "apps", "/interpreter"), "\nutf-8");
+    assert_has(new_process("LANG=C", "apps", "/interpreter"), "\nutf-8");
+}
+
+static void a_worker_that_is_aborted_tells_the_line_it_was_in(void **state)
+{
+    const char *text = new_process("LC_ALL=C", "apps", "/abort");
+
+    assert_has(text, "Fatal Python error: Aborted");
+    assert_has(text, LICORNE_WSGI_APPS "/apps.py\", line ");
+    assert_has(text, " in abort\n");
+}
+
+static void script_name_comes_from_the_environment(void **state)
+{
+    const char *text = new_process("SCRIPT_NAME=/shop", "apps:show_environ",
+                                   "/shop/a%20b?c");
+
+    assert_has(text, "PATH_INFO='/a b'\n");
+    assert_has(text, "\nSCRIPT_NAME='/shop'\n");
+    assert_has(text, "\nRAW_URI='/shop/a%20b?c'\n");
+    assert_has(new_process("SCRIPT_NAME=/shop", "apps:show_environ", "/else"),
+               "does not start with SCRIPT_NAME");
 }
 
 /* ---- leaving ---- */
@@ -1533,7 +1570,6 @@ static int open_app(const char *spec)
     struct lc_error err = {0};
 
     setenv("SERVER_SOFTWARE", "licorne/test", 1);
-    unsetenv("SCRIPT_NAME");
     if (options.python != NULL)
         unsetenv("VIRTUAL_ENV");
     void *plugin = dlopen(LICORNE_PLUGIN, RTLD_NOW | RTLD_LOCAL);
@@ -1564,6 +1600,20 @@ static int close_plugin(void **state)
     if (app != NULL)
         wsgi->close(app);
     return 0;
+}
+
+/* Answers one GET in this process: the body, or why there is no application, on stdout. */
+static int serve_once(const char *spec, const char *target)
+{
+    struct lc_request r;
+
+    if (open_app(spec) < 0)
+        return 1;
+    given_request(&r, "GET", target);
+    serve(&r);
+    fputs(answer(&r), stdout);
+    forget(&r);
+    return close_plugin(NULL);
 }
 
 /* For profilers: the same request again and again. */
@@ -1641,10 +1691,16 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_interpreter_that_cannot_be_served_is_named),
         cmocka_unit_test(a_virtual_environment_that_is_missing_is_named),
         cmocka_unit_test(an_interpreter_without_a_shared_library_is_named),
+        cmocka_unit_test(files_are_utf_8_under_the_c_locale_as_with_python3),
+        cmocka_unit_test(a_worker_that_is_aborted_tells_the_line_it_was_in),
+        cmocka_unit_test(script_name_comes_from_the_environment),
         cmocka_unit_test(leaving_waits_for_threads_and_runs_exit_handlers),
     };
 
+    if (argc == 4 && strcmp(argv[1], "get") == 0)
+        return serve_once(argv[2], argv[3]);
     if (argc == 5 && strcmp(argv[1], "repeat") == 0)
         return repeat(argv[2], argv[3], (unsigned)atoi(argv[4]));
+    unsetenv("SCRIPT_NAME");
     return cmocka_run_group_tests(tests, open_plugin, close_plugin);
 }
