@@ -1,5 +1,6 @@
 #include "app/request.h"
 
+#include "app/percent.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -142,14 +143,6 @@ static struct lc_slice without_authority(struct lc_slice target)
     return (struct lc_slice){end, 0};
 }
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* "%2F" becomes "/". A "%" without two hex digits stays as it is. A raw byte from 0x80 up is taken
  * for a Latin-1 character and becomes UTF-8, as Gunicorn does it. */
 static struct lc_slice decode_path(struct lc_request *request, struct lc_slice raw)
@@ -165,10 +158,10 @@ static struct lc_slice decode_path(struct lc_request *request, struct lc_slice r
     size_t n = 0;
     for (size_t i = 0; i < raw.len; i++) {
         unsigned char c = (unsigned char)raw.at[i];
+        int decoded = c == '%' ? lc_percent_byte(raw.at + i, raw.at + raw.len) : -1;
 
-        if (c == '%' && i + 2 < raw.len && hex(raw.at[i + 1]) >= 0 &&
-            hex(raw.at[i + 2]) >= 0) {
-            out[n++] = (char)(hex(raw.at[i + 1]) << 4 | hex(raw.at[i + 2]));
+        if (decoded >= 0) {
+            out[n++] = (char)decoded;
             i += 2;
         } else if (c >= 0x80) {
             out[n++] = (char)(0xc0 | c >> 6);

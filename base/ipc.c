@@ -39,14 +39,15 @@ int lc_channel_send(int fd, enum lc_msg_type type, uint16_t generation,
     return n < 0 ? -1 : 0;
 }
 
-ssize_t lc_channel_receive(int fd, struct lc_msg_head *head, void *buffer, size_t size)
+static ssize_t receive(int fd, struct lc_msg_head *head, void *buffer, size_t size,
+                       int flags)
 {
     struct iovec parts[2] = {{head, sizeof(*head)}, {buffer, size}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
     ssize_t n;
 
     do
-        n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+        n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | flags);
     while (n < 0 && errno == EINTR);
     if (n < 0) {
         if (errno == ECONNRESET)
@@ -63,4 +64,20 @@ ssize_t lc_channel_receive(int fd, struct lc_msg_head *head, void *buffer, size_
         return -1;
     }
     return n - (ssize_t)sizeof(*head);
+}
+
+ssize_t lc_channel_receive(int fd, struct lc_msg_head *head, void *buffer, size_t size)
+{
+    return receive(fd, head, buffer, size, 0);
+}
+
+ssize_t lc_channel_peek(int fd, struct lc_msg_head *head, void *buffer, size_t size)
+{
+    return receive(fd, head, buffer, size, MSG_PEEK);
+}
+
+void lc_channel_discard(int fd)
+{
+    while (recv(fd, NULL, 0, MSG_DONTWAIT | MSG_TRUNC) < 0 && errno == EINTR)
+        continue;
 }

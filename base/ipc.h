@@ -23,7 +23,8 @@ enum lc_msg_type {
 struct lc_msg_head {
     uint32_t length; /* of the payload, in bytes */
     uint16_t type;
-    uint16_t generation; /* of the sender's configuration */
+    uint16_t
+        generation; /* of the sender's configuration; LC_MSG_RECORDS: a running number */
 };
 _Static_assert(sizeof(struct lc_msg_head) == 8, "the wire format is fixed");
 
@@ -48,3 +49,8 @@ int lc_channel_send(int fd, enum lc_msg_type type, uint16_t generation,
  * EAGAIN when none is waiting, EBADMSG for one that is not well formed, EPIPE when the other
  * end is closed. */
 ssize_t lc_channel_receive(int fd, struct lc_msg_head *head, void *buffer, size_t size);
+
+/* The same, but the message stays where it is until it is discarded. So must be what was not well
+ * formed. */
+ssize_t lc_channel_peek(int fd, struct lc_msg_head *head, void *buffer, size_t size);
+void lc_channel_discard(int fd);

@@ -44,6 +44,7 @@ static struct {
     bool is_cut_off;     /* nobody will read the socket any more */
     bool is_blocked;     /* the socket had no room for the batch */
     pid_t pid;
+    uint16_t number;                  /* of the latest message */
     size_t used;                      /* of the batch, its message head included */
     size_t waiting_from, waiting_end; /* what `waiting` holds */
     uint64_t dropped, unreported;
@@ -59,7 +60,7 @@ static struct {
     .used = MESSAGE_HEAD,
 };
 
-static _Atomic int threshold = LC_INFO;
+static _Atomic int least_level = LC_INFO;
 
 static void lock(void)
 {
@@ -166,7 +167,8 @@ static bool send_waiting(void)
 static void close_batch(void)
 {
     struct lc_msg_head head = {.length = (uint32_t)(self.used - MESSAGE_HEAD),
-                               .type = LC_MSG_RECORDS};
+                               .type = LC_MSG_RECORDS,
+                               .generation = ++self.number};
 
     memcpy(batch, &head, sizeof(head));
 }
@@ -419,7 +421,7 @@ static void put_text(struct lc_slice text)
 
 bool lc_log_enabled(enum lc_level level)
 {
-    return (int)level >= atomic_load_explicit(&threshold, memory_order_relaxed);
+    return (int)level >= atomic_load_explicit(&least_level, memory_order_relaxed);
 }
 
 void lc_log_raw(struct lc_slice text)
@@ -477,13 +479,14 @@ static void start_empty(void)
 {
     self.lock = (pthread_mutex_t)PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
     self.pid = getpid();
+    self.number = (uint16_t)(self.pid * 257); /* not the numbers of its siblings */
     self.used = MESSAGE_HEAD;
     self.waiting_from = self.waiting_end = 0;
     self.dropped = self.unreported = 0;
     self.is_blocked = false;
 }
 
-static void set_up(enum lc_level level)
+static void set_up(enum lc_level threshold)
 {
     static bool knows_forks;
 
@@ -491,7 +494,7 @@ static void set_up(enum lc_level level)
         lc_assert(pthread_atfork(lock, unlock, start_empty) == 0);
         knows_forks = true;
     }
-    atomic_store_explicit(&threshold, (int)level, memory_order_relaxed);
+    atomic_store_explicit(&least_level, (int)threshold, memory_order_relaxed);
     self.pid = getpid();
 }
 
@@ -505,9 +508,9 @@ static void widen(int fd)
         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof(wanted));
 }
 
-void lc_log_open(int fd, enum lc_level level)
+void lc_log_open(int fd, enum lc_level threshold)
 {
-    set_up(level);
+    set_up(threshold);
     lock();
     flush();
     self.sink = NULL;
@@ -518,9 +521,9 @@ void lc_log_open(int fd, enum lc_level level)
         widen(fd);
 }
 
-void lc_log_divert(lc_log_sink_fn sink, enum lc_level level)
+void lc_log_divert(lc_log_sink_fn sink, enum lc_level threshold)
 {
-    set_up(level);
+    set_up(threshold);
     lock();
     flush();
     self.sink = sink;

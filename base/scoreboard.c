@@ -6,6 +6,9 @@
 
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
+
+enum { SPINS = 10, TRIES = 100 };
 
 static size_t board_size(uint32_t slots)
 {
@@ -76,13 +79,15 @@ bool lc_slot_in_hand(const struct lc_slot *slot, struct lc_hand *copy)
 {
     /* A worker that was stopped in the middle of a write leaves the version odd for good:
      * then the texts may be mixed, but they still end in NUL. */
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < TRIES; i++) {
         uint32_t before = atomic_load_explicit(&slot->hand.version, memory_order_acquire);
         memcpy((void *)copy, (const void *)&slot->hand, sizeof(*copy));
         atomic_thread_fence(memory_order_acquire);
         uint32_t after = atomic_load_explicit(&slot->hand.version, memory_order_relaxed);
         if (before == after && before % 2 == 0)
             break;
+        if (i >= SPINS) /* the writer may wait for the processor that we have */
+            nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
     }
     copy->method[sizeof(copy->method) - 1] = '\0';
     copy->target[sizeof(copy->target) - 1] = '\0';

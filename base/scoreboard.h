@@ -4,6 +4,8 @@
  * worker only (the master claims and frees slots while no process uses them). The master's
  * timeouts read it; there are no heartbeat files. */
 #pragma once
+#include "base/log.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,9 +44,20 @@ struct lc_slot {
 
 enum { LC_SLOTS_MAX = 1024 };
 
+/* What the logger was about to write, for its successor: logger/handover.h. */
+struct lc_log_note {
+    _Atomic uint32_t is_busy;
+    uint64_t message; /* which one: its fingerprint */
+    struct lc_log_place {
+        uint64_t device, inode;
+        uint64_t end; /* the file's length before */
+    } places[LC_STREAM_COUNT];
+};
+
 struct lc_scoreboard {
     uint32_t count;
-    struct lc_slot slots[]; /* aligned: sizeof is a multiple of 64 */
+    struct lc_log_note log_note; /* written by the logger only */
+    struct lc_slot slots[];      /* aligned: sizeof is a multiple of 64 */
 };
 
 /* A zeroed board that children inherit by fork; NULL and `err` if memory is short. */

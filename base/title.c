@@ -11,6 +11,10 @@
 static char *room;
 static size_t room_size;
 
+/* setenv makes an array of its own and forgets this one, which must still be known to somebody
+ * when a leak checker asks. */
+static char **moved;
+
 void lc_title_init(int argc, char **argv)
 {
     char *end = argv[0];
@@ -22,7 +26,7 @@ void lc_title_init(int argc, char **argv)
         if (environ[count] == end)
             end += strlen(environ[count]) + 1;
 
-    char **moved = lc_malloc(sizeof(char *) * ((size_t)count + 1));
+    moved = lc_malloc(sizeof(char *) * ((size_t)count + 1));
     for (int i = 0; i < count; i++)
         moved[i] = lc_strdup(environ[i]);
     moved[count] = NULL;

@@ -6,6 +6,7 @@
 #include "base/ipc.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/scoreboard.h"
 #include "logger/receive.h"
 #include "logger/stream_set.h"
 
@@ -175,6 +176,8 @@ static int set_up(struct logger *logger)
     uv_timer_init(&logger->loop, &logger->orphaned);
     logger->receiver.fd = inherit->records;
     logger->receiver.streams = &logger->streams;
+    lc_handover_init(&logger->receiver.handover, &inherit->scoreboard->log_note,
+                     &logger->streams);
     if ((status = watch(logger, &logger->channel, inherit->channel)) < 0 ||
         (status = watch(logger, &logger->records, inherit->records)) < 0)
         return status;

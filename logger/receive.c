@@ -28,17 +28,35 @@ static void note_malformed(struct lc_receiver *receiver)
            receiver->malformed);
 }
 
-static void on_message(struct lc_receiver *receiver, const struct lc_msg_head *head)
+/* The text may have been written in part, by a logger that was killed. */
+static void write_record(struct lc_receiver *receiver, const struct lc_record *record)
+{
+    size_t done = lc_handover_written(&receiver->handover, record->stream, record->text);
+
+    lc_streams_write(receiver->streams, record->stream,
+                     (struct lc_slice){record->text.at + done, record->text.len - done});
+}
+
+static void on_records(struct lc_receiver *receiver, const struct lc_msg_head *head)
 {
     struct lc_slice rest = {receiver->buffer, head->length};
     struct lc_record record;
-    int found = -1;
+    int found;
 
-    if (head->type == LC_MSG_RECORDS)
-        while ((found = lc_record_next(&rest, &record)) > 0)
-            lc_streams_write(receiver->streams, record.stream, record.text);
+    lc_handover_begin(&receiver->handover, head, receiver->buffer);
+    while ((found = lc_record_next(&rest, &record)) > 0)
+        write_record(receiver, &record);
     if (found < 0)
         note_malformed(receiver);
+    lc_streams_flush(receiver->streams);
+    lc_channel_discard(receiver->fd);
+    lc_handover_end(&receiver->handover);
+}
+
+static void ignore(struct lc_receiver *receiver)
+{
+    lc_channel_discard(receiver->fd);
+    note_malformed(receiver);
 }
 
 /* An empty message reads like the end; only a hang-up is one. */
@@ -49,33 +67,35 @@ static bool is_hung_up(int fd)
     return poll(&polled, 1, 0) == 1 && (polled.revents & (POLLHUP | POLLERR | POLLNVAL));
 }
 
-static enum lc_received receive_turn(struct lc_receiver *receiver)
+static enum lc_received receive_one(struct lc_receiver *receiver, size_t *len)
 {
-    size_t bytes = 0;
+    struct lc_msg_head head;
+    ssize_t n = lc_channel_peek(receiver->fd, &head, receiver->buffer,
+                                sizeof(receiver->buffer));
 
-    for (int i = 0; i < TURN_MESSAGES && bytes < TURN_BYTES; i++) {
-        struct lc_msg_head head;
-        ssize_t len = lc_channel_receive(receiver->fd, &head, receiver->buffer,
-                                         sizeof(receiver->buffer));
-
-        if (len >= 0) {
-            bytes += (size_t)len;
-            on_message(receiver, &head);
-        } else if (errno == EAGAIN) {
-            return LC_RECEIVED_ALL;
-        } else if (errno == EBADMSG || (errno == EPIPE && !is_hung_up(receiver->fd))) {
-            note_malformed(receiver);
-        } else {
-            return LC_RECEIVED_END;
-        }
-    }
+    *len = n > 0 ? (size_t)n : 0;
+    if (n >= 0 && head.type == LC_MSG_RECORDS)
+        on_records(receiver, &head);
+    else if (n < 0 && errno == EAGAIN)
+        return LC_RECEIVED_ALL;
+    else if (n >= 0 || errno == EBADMSG || (errno == EPIPE && !is_hung_up(receiver->fd)))
+        ignore(receiver);
+    else
+        return LC_RECEIVED_END;
     return LC_RECEIVED_SOME;
 }
 
 enum lc_received lc_receive(struct lc_receiver *receiver)
 {
-    enum lc_received received = receive_turn(receiver);
+    enum lc_received received = LC_RECEIVED_SOME;
+    size_t bytes = 0, len;
 
-    lc_streams_flush(receiver->streams);
+    for (int i = 0; i < TURN_MESSAGES && bytes < TURN_BYTES; i++) {
+        received = receive_one(receiver, &len);
+        if (received != LC_RECEIVED_SOME)
+            break;
+        bytes += len;
+    }
+    lc_streams_flush(receiver->streams); /* what there was to complain about */
     return received;
 }

@@ -230,7 +230,7 @@ void lc_stream_destroy(struct lc_stream *stream)
     if (stream == NULL)
         return;
     stop_waiting(stream);
-    if (stream->state != NULL)
+    if (stream->ops != NULL && stream->state != NULL)
         stream->ops->close(stream->state);
     lc_backlog_deinit(&stream->backlog);
     free(stream->target);
@@ -271,4 +271,9 @@ bool lc_stream_is_same_file(const struct lc_stream *a, const struct lc_stream *b
     return a->ops == b->ops && fstat(a->ops->descriptor(a->state), &sa) == 0 &&
            fstat(b->ops->descriptor(b->state), &sb) == 0 && sa.st_dev == sb.st_dev &&
            sa.st_ino == sb.st_ino;
+}
+
+int lc_stream_descriptor(const struct lc_stream *stream)
+{
+    return stream->ops->descriptor(stream->state);
 }

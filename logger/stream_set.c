@@ -191,6 +191,17 @@ void lc_streams_write(struct lc_stream_set *set, enum lc_stream_id id,
         lc_stream_write(set->by_id[id], text);
 }
 
+int lc_streams_first(const struct lc_stream_set *set, enum lc_stream_id id)
+{
+    int first = 0;
+
+    if (set->by_id[id] == NULL)
+        return -1;
+    while (set->by_id[first] != set->by_id[id])
+        first++;
+    return first;
+}
+
 /* Never waits: whoever reads our stderr may be asleep. */
 static void tell_stderr(struct lc_slice text)
 {

@@ -34,6 +34,9 @@ void lc_streams_reopen(struct lc_stream_set *set);
 void lc_streams_write(struct lc_stream_set *set, enum lc_stream_id id,
                       struct lc_slice text);
 
+/* The lowest kind with the same stream; -1 when this kind goes nowhere. */
+int lc_streams_first(const struct lc_stream_set *set, enum lc_stream_id id);
+
 /* A record of the logger's own: to the error log, and to stderr as well when that is in trouble. */
 void lc_streams_report(struct lc_stream_set *set, struct lc_slice text);
 

@@ -45,8 +45,8 @@ static void log_signal(const struct lc_worker *worker, int sig, long peak_kb)
                        (worker->state == LC_WORKER_LEAVING && sig == worker->farewell);
 
     lc_worker_hand_text(worker, hand);
-    if (is_expected)
-        lc_log(LC_INFO, "Worker (pid:%d) was sent %s!%s", pid, lc_signal_name(sig), hand);
+    if (is_expected) /* what it had in hand was said when it was told to leave */
+        lc_log(LC_INFO, "Worker (pid:%d) was sent %s!", pid, lc_signal_name(sig));
     else if (sig == SIGKILL)
         lc_log(
             LC_ERROR,

@@ -49,9 +49,9 @@ int lc_signals_open(struct lc_master *m, struct lc_error *err)
 {
     sigset_t set = obeyed_set();
 
+    lc_signals_hold();
     /* Whoever started us may have ignored some (nohup: SIGHUP; a shell in the background:
      * SIGINT) or SIGCHLD, which would take the children's exit codes away. */
-    sigprocmask(SIG_BLOCK, &set, NULL);
     set_all(SIG_DFL);
     m->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (m->signal_fd < 0)
@@ -88,6 +88,13 @@ void lc_signals_release(void)
     sigset_t set = obeyed_set();
 
     sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+void lc_signals_hold(void)
+{
+    sigset_t set = obeyed_set();
+
+    sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
 void lc_signals_ignore(void)

@@ -17,8 +17,10 @@ int lc_signals_next(struct lc_master *m);
 /* "hup", as in Gunicorn's log. */
 const char *lc_signals_name(int sig);
 
-/* In a child, before anything else: an application must not find a signal blocked. */
+/* In a child, before anything else: an application must not find a signal blocked. And the
+ * opposite, when it is about to exit. */
 void lc_signals_release(void);
+void lc_signals_hold(void);
 
 /* In the logger: it ends by a message of the master, not with the others when a terminal or a
  * service manager signals the whole group. */

@@ -92,7 +92,10 @@ static int live(struct lc_master *m, const struct lc_role *role,
     } else {
         lc_title_set("licorne: %s", role->name);
     }
-    return role->run(&inherit);
+
+    int code = role->run(&inherit);
+    lc_signals_hold(); /* a late one must not spoil the exit code */
+    return code;
 }
 
 /* ---- in the master ---- */

@@ -212,10 +212,12 @@ static void conn_enter(struct lc_conn *conn, enum lc_conn_state next)
  * finished answers of others waiting. */
 static void mind_the_held(struct lc_server *server)
 {
-    if (!lc_list_is_empty(&server->held) &&
-        (server->now_us - server->turn_first_us > LC_HOLD_MAX_US ||
-         server->slow_memory > 0))
-        lc_reply_flush_all(server);
+    if (lc_list_is_empty(&server->held) ||
+        (server->slow_memory == 0 &&
+         server->now_us - server->turn_first_us <= LC_HOLD_MAX_US))
+        return;
+    lc_reply_flush_all(server);
+    lc_server_start_call(server); /* writing is not the application's time */
 }
 
 /* The application gets its turn: with a new request, or to go on with an unfinished response. */

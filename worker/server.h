@@ -48,6 +48,7 @@ struct lc_acceptor {
 
 struct lc_server {
     uv_loop_t loop;
+    bool has_loop;
     const struct lc_inherit *inherit;
     const struct lc_config *config;
     struct lc_pipeline *pipeline;
@@ -81,9 +82,10 @@ struct lc_server {
 
     struct lc_limits limits;
     uint64_t requests;
-    uint32_t in_flight; /* requests that the application has */
-    uint64_t retire_at; /* max_requests with jitter; 0: never */
-    bool is_retiring;   /* the master knows; it starts a replacement */
+    uint32_t in_flight;    /* requests that the application has */
+    uint64_t heartbeat_ms; /* the longest sleep of the loop */
+    uint64_t retire_at;    /* max_requests with jitter; 0: never */
+    bool is_retiring;      /* the master knows; it starts a replacement */
     bool is_draining;
     bool is_stopping; /* the loop ends with this turn */
 

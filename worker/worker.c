@@ -28,7 +28,7 @@
 #include <unistd.h>
 
 enum {
-    HEARTBEAT_MS = 1000,
+    HEARTBEAT_MAX_MS = 1000,
     SLOW_CALL_US = 500,
     SLOW_MEMORY = 256,    /* quick calls after a slow one until answers are held again */
     LAST_LINES_MS = 3000, /* for the log to take what a leaving worker has to say */
@@ -142,7 +142,7 @@ static void expire(struct lc_server *server, uint64_t now)
 
 static uint64_t until_next_deadline(struct lc_server *server, uint64_t now)
 {
-    uint64_t next = HEARTBEAT_MS;
+    uint64_t next = server->heartbeat_ms;
 
     for (int kind = 0; kind < LC_DEADLINE_COUNT; kind++) {
         struct lc_conn *conn = LC_LIST_FIRST(&server->deadlines[kind], struct lc_conn,
@@ -265,6 +265,14 @@ static void watch_signals(struct lc_server *server)
     take_no_notice(SIGWINCH);
 }
 
+/* Often enough for the master, which aborts a worker that is silent for `timeout`. */
+static uint64_t heartbeat_every(const struct lc_config *config)
+{
+    uint64_t half = (uint64_t)config->timeout * 1000 / 2;
+
+    return half == 0 || half > HEARTBEAT_MAX_MS ? HEARTBEAT_MAX_MS : half;
+}
+
 static void init(struct lc_server *server, const struct lc_inherit *inherit)
 {
     *server = (struct lc_server){
@@ -273,6 +281,7 @@ static void init(struct lc_server *server, const struct lc_inherit *inherit)
         .turn = lc_malloc(LC_TURN_SIZE),
         .read_buffer = lc_malloc(LC_READ_SIZE),
         .retire_at = retirement(inherit->config),
+        .heartbeat_ms = heartbeat_every(inherit->config),
     };
     lc_limits_init(&server->limits, inherit->config);
     lc_list_init(&server->conns);
@@ -287,6 +296,7 @@ static int start_loop(struct lc_server *server, struct lc_error *err)
 
     if (failed != 0)
         return lc_error_set(err, LC_E_BOOT, "event loop: %s", uv_strerror(failed));
+    server->has_loop = true;
     watch_signals(server);
     uv_timer_init(&server->loop, &server->tick);
     uv_prepare_init(&server->loop, &server->before_sleep);
@@ -307,19 +317,6 @@ static int load_application(struct lc_server *server, struct lc_error *err)
 static int exit_code_for(const struct lc_error *err)
 {
     return err->code == LC_E_APP_LOAD ? LC_EXIT_APP_LOAD : LC_EXIT_BOOT;
-}
-
-/* Tells the master why, which decides what that means for the server. */
-static int boot_failed(const struct lc_inherit *inherit, const struct lc_error *err)
-{
-    struct lc_msg_boot_failed message = {.exit_code = exit_code_for(err)};
-
-    snprintf(message.text, sizeof(message.text), "%.1000s", err->text);
-    lc_log(LC_ERROR, "Worker failed to boot: %s", err->text);
-    lc_channel_send(inherit->channel, LC_MSG_BOOT_FAILED, inherit->generation, &message,
-                    sizeof(message));
-    lc_log_drain(LAST_LINES_MS);
-    return message.exit_code;
 }
 
 static int serve(struct lc_server *server, struct lc_error *err)
@@ -347,23 +344,46 @@ static void close_handle(uv_handle_t *handle, void *arg)
         uv_close(handle, NULL);
 }
 
-/* Every connection lets go of the application before the application goes. */
+static void close_loop(struct lc_server *server)
+{
+    uv_walk(&server->loop, close_handle, NULL);
+    while (uv_loop_alive(&server->loop)) /* an earlier uv_stop may end the first run */
+        uv_run(&server->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&server->loop);
+}
+
+/* Every connection lets go of the application before the application goes. Accepts a server that
+ * got only part of the way. */
 static void tear_down(struct lc_server *server)
 {
     server->is_stopping = true;
     LC_LIST_EACH_SAFE (at, &server->conns)
         lc_conn_abandon(LC_CONTAINER(at, struct lc_conn, all));
-    lc_pipeline_turn_end(server->pipeline);
+    if (server->pipeline != NULL)
+        lc_pipeline_turn_end(server->pipeline);
     lc_pipeline_destroy(server->pipeline);
     lc_access_log_destroy(server->access_log);
-    uv_walk(&server->loop, close_handle, NULL);
-    while (uv_loop_alive(&server->loop)) /* an earlier uv_stop may end the first run */
-        uv_run(&server->loop, UV_RUN_DEFAULT);
-    uv_loop_close(&server->loop);
+    if (server->has_loop)
+        close_loop(server);
     lc_exchange_free_all(server);
     free(server->acceptors);
     free(server->turn);
     free(server->read_buffer);
+}
+
+/* Tells the master why, which decides what that means for the server. */
+static int boot_failed(struct lc_server *server, const struct lc_error *err)
+{
+    const struct lc_inherit *inherit = server->inherit;
+    struct lc_msg_boot_failed message = {.exit_code = exit_code_for(err)};
+
+    snprintf(message.text, sizeof(message.text), "%.1000s", err->text);
+    lc_log(LC_ERROR, "Worker failed to boot: %s", err->text);
+    lc_channel_send(inherit->channel, LC_MSG_BOOT_FAILED, inherit->generation, &message,
+                    sizeof(message));
+    tear_down(server);
+    lc_log_drain(LAST_LINES_MS);
+    return message.exit_code;
 }
 
 int lc_worker_run(const struct lc_inherit *inherit)
@@ -376,7 +396,7 @@ int lc_worker_run(const struct lc_inherit *inherit)
     init(&server, inherit);
     if (start_loop(&server, &err) < 0 || load_application(&server, &err) < 0 ||
         serve(&server, &err) < 0)
-        return boot_failed(inherit, &err);
+        return boot_failed(&server, &err);
     tear_down(&server);
     lc_log(LC_INFO, "Worker exiting (pid: %d)", (int)getpid());
     lc_log_drain(LAST_LINES_MS);

@@ -39,9 +39,10 @@ static int close_log(void **state)
     return 0;
 }
 
-static struct lc_access_log *given_access_log(char *format)
+static struct lc_access_log *given_access_log(const char *format)
 {
-    struct lc_config config = {.accesslog = (char *)"-", .access_log_format = format};
+    struct lc_config config = {.accesslog = (char *)"-",
+                               .access_log_format = (char *)format};
     struct lc_error err;
     struct lc_access_log *log = lc_access_log_create(&config, &err);
 
@@ -74,7 +75,7 @@ static const char *received(void)
 
 static void the_lines_of_a_turn_leave_together(void **state)
 {
-    struct lc_access_log *log = given_access_log((char *)"%(m)s %(U)s %(s)s %(D)s");
+    struct lc_access_log *log = given_access_log("%(m)s %(U)s %(s)s %(D)s");
     struct lc_request *request = given_request("GET", "/a");
 
     (void)state;
@@ -91,7 +92,7 @@ static void the_lines_of_a_turn_leave_together(void **state)
 
 static void a_line_is_cut_where_no_message_could_hold_it(void **state)
 {
-    struct lc_access_log *log = given_access_log((char *)"<%(q)s%(q)s>");
+    struct lc_access_log *log = given_access_log("<%(q)s%(q)s>");
     static char target[60000];
 
     (void)state;
@@ -111,7 +112,7 @@ static void a_line_is_cut_where_no_message_could_hold_it(void **state)
 
 static void a_short_line_is_whole_whatever_it_might_have_become(void **state)
 {
-    struct lc_access_log *log = given_access_log((char *)"<%(q)s>");
+    struct lc_access_log *log = given_access_log("<%(q)s>");
     static char target[40000]; /* four times that would not fit */
 
     (void)state;

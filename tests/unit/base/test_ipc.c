@@ -116,6 +116,29 @@ static void what_was_sent_before_the_close_still_arrives(void **state)
     assert_int_equal(errno, EPIPE);
 }
 
+static void a_message_that_was_looked_at_stays_until_it_is_discarded(void **state)
+{
+    const int *ends = *state;
+    struct lc_msg_head head;
+
+    lc_channel_send(ends[1], LC_MSG_READY, 1, "first", 5);
+    lc_channel_send(ends[1], LC_MSG_READY, 2, "second", 6);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(lc_channel_peek(ends[0], &head, buffer, sizeof(buffer)), 5);
+        assert_int_equal(head.generation, 1);
+        assert_memory_equal(buffer, "first", 5);
+    }
+    lc_channel_discard(ends[0]);
+    assert_int_equal(receive(ends[0], &head), 6);
+    lc_channel_discard(ends[0]); /* nothing is there: it returns */
+    assert_int_equal(send(ends[1], "x", 1, 0), 1);
+    assert_int_equal(lc_channel_peek(ends[0], &head, buffer, sizeof(buffer)), -1);
+    assert_int_equal(errno, EBADMSG);
+    lc_channel_discard(ends[0]);
+    assert_int_equal(lc_channel_peek(ends[0], &head, buffer, sizeof(buffer)), -1);
+    assert_int_equal(errno, EAGAIN);
+}
+
 static void assert_malformed(const int *ends, const void *bytes, size_t len)
 {
     struct lc_msg_head head;
@@ -166,6 +189,7 @@ int main(void)
         TEST(a_full_channel_says_eagain),
         TEST(a_closed_end_is_told_apart),
         TEST(what_was_sent_before_the_close_still_arrives),
+        TEST(a_message_that_was_looked_at_stays_until_it_is_discarded),
         TEST(a_message_that_lies_about_its_length_is_refused),
         TEST(a_message_without_a_whole_head_is_refused),
         TEST(a_message_that_does_not_fit_is_refused),

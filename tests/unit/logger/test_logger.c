@@ -7,6 +7,7 @@
 #include "base/ipc.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/scoreboard.h"
 #include "tests/support/cmocka.h"
 
 #include <licorne/error.h>
@@ -36,6 +37,7 @@ static struct {
     int stdio[2];  /* what the logger gets as its stdout and stderr, -1: ours */
     int reader[2]; /* their other ends */
     rlim_t file_size;
+    struct lc_scoreboard *board;
 } at;
 
 /* --- helpers ------------------------------------------------------------------------------ */
@@ -108,7 +110,8 @@ static int count_of(const char *text, const char *what)
 
 static _Noreturn void be_logger(int channel)
 {
-    struct lc_inherit inherit = {.channel = channel, .records = at.records[0]};
+    struct lc_inherit inherit = {
+        .channel = channel, .records = at.records[0], .scoreboard = at.board};
 
     for (int i = 0; i < 2; i++)
         if (at.stdio[i] >= 0) {
@@ -238,7 +241,9 @@ static int make(void **state)
     memset(&at, 0, sizeof(at));
     at.channel = at.stdio[0] = at.stdio[1] = -1;
     snprintf(at.dir, sizeof(at.dir), "/tmp/licorne-logger-XXXXXX");
-    if (mkdtemp(at.dir) == NULL || lc_channel_pair(at.records, NULL) < 0)
+    at.board = lc_scoreboard_create(1, NULL);
+    if (at.board == NULL || mkdtemp(at.dir) == NULL ||
+        lc_channel_pair(at.records, NULL) < 0)
         return -1;
     lc_log_open(at.records[1], LC_INFO);
     return 0;
@@ -253,6 +258,7 @@ static int unmake(void **state)
         waitpid(at.pid, NULL, 0);
     }
     lc_log_open(-1, LC_INFO);
+    lc_scoreboard_destroy(at.board);
     lc_fd_close(&at.channel);
     lc_fd_close(&at.records[0]);
     lc_fd_close(&at.records[1]);
@@ -377,6 +383,45 @@ static void the_successor_of_a_killed_logger_reads_what_was_queued(void **state)
     assert_file_is("error", "");
 }
 
+static pid_t start_sender(int count)
+{
+    pid_t sender = fork();
+
+    if (sender == 0) {
+        for (int i = 0; i < count; i++) {
+            log_number(i);
+            if (i % 10 == 9) {
+                lc_log_flush();
+                usleep(300);
+            }
+        }
+        lc_log_drain(PATIENCE_MS);
+        _exit(lc_log_dropped() == 0 ? 0 : 1);
+    }
+    return sender;
+}
+
+static void a_logger_that_is_killed_again_and_again_writes_each_line_once(void **state)
+{
+    enum { KILLS = 40, COUNT = 40000 };
+    int status;
+
+    given_files();
+    pid_t sender = start_sender(COUNT);
+    for (int i = 0; i < KILLS; i++) {
+        usleep(10000 + 700 * (useconds_t)i);
+        kill(at.pid, SIGKILL);
+        assert_int_equal(exit_code(), -SIGKILL);
+        lc_fd_close(&at.channel);
+        given_files();
+    }
+    assert_int_equal(waitpid(sender, &status, 0), sender);
+    assert_int_equal(status, 0);
+    stop_logger();
+    LC_AUTOFREE char *text = read_file("access");
+    assert_int_equal(assert_numbers(text, 0), COUNT);
+}
+
 static void it_outlives_a_killed_master_until_the_last_worker_has_gone(void **state)
 {
     given_files();
@@ -398,24 +443,6 @@ static void it_outlives_a_killed_master_until_the_last_worker_has_gone(void **st
 }
 
 /* --- rotation and reload ------------------------------------------------------------------ */
-
-static pid_t start_sender(int count)
-{
-    pid_t sender = fork();
-
-    if (sender == 0) {
-        for (int i = 0; i < count; i++) {
-            log_number(i);
-            if (i % 10 == 9) {
-                lc_log_flush();
-                usleep(300);
-            }
-        }
-        lc_log_drain(PATIENCE_MS);
-        _exit(lc_log_dropped() == 0 ? 0 : 1);
-    }
-    return sender;
-}
 
 static void rotation_loses_nothing(void **state)
 {
@@ -808,6 +835,7 @@ int main(void)
         TEST(files_are_appended_to_and_readable_by_all),
         TEST(signals_for_the_group_do_not_end_it),
         TEST(the_successor_of_a_killed_logger_reads_what_was_queued),
+        TEST(a_logger_that_is_killed_again_and_again_writes_each_line_once),
         TEST(it_outlives_a_killed_master_until_the_last_worker_has_gone),
         TEST(rotation_loses_nothing),
         TEST(a_reopen_that_fails_keeps_the_old_file_and_says_so),

@@ -1,0 +1,73 @@
+"""What the process tests serve: `application` calls the function that the path names."""
+import hashlib
+import os
+import time
+
+
+def application(environ, start_response):
+    name = environ["PATH_INFO"].strip("/") or "hello"
+    return ROUTES[name](environ, start_response)
+
+
+def text(start_response, body, *fields):
+    start_response("200 OK", [("Content-Type", "text/plain"),
+                              ("Content-Length", str(len(body))), *fields])
+    return [body]
+
+
+def hello(environ, start_response):
+    return text(start_response, b"Hello, world!\n")
+
+
+def pid(environ, start_response):
+    return text(start_response, str(os.getpid()).encode())
+
+
+def echo(environ, start_response):
+    body = environ["wsgi.input"].read()
+    return text(start_response, body, ("X-Body-SHA256", hashlib.sha256(body).hexdigest()))
+
+
+def chunks(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    for word in (b"one ", b"", b"two ", b"three"):
+        yield word
+
+
+def target(environ, start_response):
+    """The query string, to tell pipelined answers apart."""
+    return text(start_response, environ["QUERY_STRING"].encode("latin-1"))
+
+
+def slow(environ, start_response):
+    time.sleep(float(environ["QUERY_STRING"]))
+    return text(start_response, str(os.getpid()).encode())
+
+
+def file(environ, start_response):
+    """The file that the environment names, through wsgi.file_wrapper."""
+    path = os.environ["SERVED_FILE"]
+    start_response("200 OK", [("Content-Length", str(os.path.getsize(path)))])
+    return environ["wsgi.file_wrapper"](open(path, "rb"))
+
+
+def stream(environ, start_response):
+    """As many bytes as the query says, in pieces of 64 KiB, never all at once."""
+    left, piece = int(environ["QUERY_STRING"]), b"x" * 65536
+    start_response("200 OK", [("Content-Length", str(left))])
+    while left > 0:
+        yield piece[:left]
+        left -= len(piece)
+
+
+def fail(environ, start_response):
+    raise RuntimeError("this one always fails")
+
+
+def complain(environ, start_response):
+    environ["wsgi.errors"].write("a word for the log\n")
+    return hello(environ, start_response)
+
+
+ROUTES = {function.__name__: function for function in (
+    hello, pid, echo, chunks, target, slow, file, stream, fail, complain)}
