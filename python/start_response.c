@@ -293,7 +293,7 @@ static PyObject *write_piece(PyObject *self, PyObject *piece)
         return NULL;
     }
     if (PyBytes_Size(piece) == 0)
-        Py_RETURN_NONE;
+        return lc_py_none();
 
     x->has_body = true;
     lc_response_write(request, lc_py_bytes(piece));
@@ -305,7 +305,7 @@ static PyObject *write_piece(PyObject *self, PyObject *piece)
         PyErr_SetString(PyExc_ConnectionResetError, "the client has gone");
         return NULL;
     }
-    Py_RETURN_NONE;
+    return lc_py_none();
 }
 
 PyObject *lc_start_response_create(PyObject *exchange)

@@ -1582,9 +1582,10 @@ static int open_app(const char *spec)
     if (module == NULL || module->abi != LC_ABI)
         return -1;
     wsgi = module->app;
-    app = wsgi->open(&options, &err);
+    app = wsgi->open(&options, &err); /* keeps neither of the two */
     if (app == NULL)
         fprintf(stderr, "%s\n%s\n", err.text, logged);
+    /* cppcheck-suppress danglingLifetime */
     return app == NULL ? -1 : 0;
 }
 
