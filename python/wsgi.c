@@ -32,6 +32,7 @@ struct wsgi_app {
 
 /* CPython can be started once in a process. */
 static char *running; /* the executable it was started as */
+static unsigned open_apps;
 
 /* ---- open and close ---- */
 
@@ -99,6 +100,7 @@ static void *wsgi_open(const struct lc_app_options *options,
     app->callable = lc_loader_load(options, interpreter, err);
     if (app->callable == NULL || fill(app, options, err) < 0)
         goto fail;
+    open_apps++;
     lc_gil_park();
     return app;
 fail:
@@ -111,15 +113,16 @@ fail:
     return NULL;
 }
 
-/* Not Py_FinalizeEx: threads that never end would keep it from returning, and what they still
- * use would be torn down under them. The process ends anyway. */
+/* With the last application the process is about to end. Not Py_FinalizeEx: threads that never
+ * end would keep it from returning, and what they still use would be torn down under them. */
 static void wsgi_close(void *data)
 {
     struct wsgi_app *app = data;
 
     lc_gil_take();
     lc_peers_sweep();
-    lc_loader_finish();
+    if (--open_apps == 0)
+        lc_loader_finish();
     lc_errors_flush(app->errors);
     destroy(app);
     lc_gil_park();

@@ -1244,6 +1244,7 @@ static const char *loaded(const char *spec)
     app = it;
     snprintf(text, sizeof(text), "%s", get("/"));
     app = here;
+    wsgi->close(it);
     return text;
 }
 
@@ -1376,7 +1377,9 @@ static void pythonpath_adds_folders(void **state)
 
     assert_null(wsgi->open(&options, &err));
     options.pythonpath = "/nonexistent, " LICORNE_WSGI_APPS "/more";
-    assert_non_null(wsgi->open(&options, &err));
+    void *it = wsgi->open(&options, &err);
+    assert_non_null(it);
+    wsgi->close(it);
 }
 
 /* ---- interpreters ---- */
