@@ -12,7 +12,7 @@ struct lc_error;
 
 enum lc_msg_type {
     LC_MSG_READY = 1, /* worker, logger → master: booted, serving. No payload           */
-    LC_MSG_BOOT_FAILED, /* worker → master: it will exit. struct lc_msg_boot_failed       */
+    LC_MSG_BOOT_FAILED, /* worker, logger → master: it will exit. struct lc_msg_boot_failed       */
     LC_MSG_RETIRING, /* worker → master: max_requests reached, replace me. No payload  */
     LC_MSG_RECORDS, /* anyone → logger, on the record socket: struct lc_record_head…  */
     LC_MSG_STREAMS, /* master → logger: use these files from now on (base/log.h)      */
@@ -23,8 +23,7 @@ enum lc_msg_type {
 struct lc_msg_head {
     uint32_t length; /* of the payload, in bytes */
     uint16_t type;
-    uint16_t
-        generation; /* of the sender's configuration; LC_MSG_RECORDS: a running number */
+    uint16_t generation; /* of the sender's configuration; of records: a running number */
 };
 _Static_assert(sizeof(struct lc_msg_head) == 8, "the wire format is fixed");
 

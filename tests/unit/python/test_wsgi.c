@@ -1290,7 +1290,7 @@ static const char *complaint(const char *spec)
 
     logged[0] = '\0';
     assert_null(wsgi->open(&options, &err));
-    snprintf(text, sizeof(text), "%s", logged);
+    snprintf(text, sizeof(text), "%.8000s", logged);
     return text;
 }
 
