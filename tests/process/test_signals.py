@@ -18,10 +18,23 @@ def fresh(request):
 
 def write_app(folder, text):
     (folder / "mine.py").write_text(f"""
+import os
 def application(environ, start_response):
-    start_response("200 OK", [("Content-Length", "{len(text)}")])
+    start_response("200 OK", [("Content-Length", "{len(text)}"), ("X-Pid", str(os.getpid()))])
     return [b"{text}"]
 """)
+
+
+def wait_until_all_serve(server, count):
+    """Until so many workers have answered; their pids, oldest first."""
+    answered = set()
+
+    def have_answered():
+        answered.add(int(server.get("/").field("X-Pid")))
+        return len(answered) == count
+    wait_until(have_answered, 10, f"{count} workers that answer")
+    assert answered == set(server.workers())
+    return server.workers()
 
 
 # --- stopping ------------------------------------------------------------------------------------
@@ -107,8 +120,7 @@ def test_a_reload_serves_the_new_code(start, tmp_path):
 def test_a_broken_application_keeps_the_old_workers(start, tmp_path):
     write_app(tmp_path, "old")
     server = start("-w", "2", "--chdir", tmp_path, "mine")
-    assert server.get("/").body == b"old"
-    before = server.wait_for_workers(2)
+    before = wait_until_all_serve(server, 2)
 
     with Load(server, connections=4) as load:
         load.wait_for_answers(20)
