@@ -5,38 +5,13 @@
 #include "app/error_page.h"
 #include "app/request.h"
 #include "base/mem.h"
+#include "base/token.h"
 
 #include <licorne/error.h>
 #include <licorne/log.h>
 
 #include <stdio.h>
 #include <string.h>
-
-static bool is_token_char(unsigned char c)
-{
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
-        return true;
-    return c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL;
-}
-
-static bool is_token(struct lc_slice text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        if (!is_token_char((unsigned char)text.at[i]))
-            return false;
-    return text.len > 0;
-}
-
-/* RFC 9110, 5.5: field values hold visible characters, blanks, tabs and bytes above 0x7f. */
-static bool is_printable(struct lc_slice text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.at[i];
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
-            return false;
-    }
-    return true;
-}
 
 /* --- status ---------------------------------------------------------------------------- */
 
@@ -65,7 +40,8 @@ int lc_response_status_line(struct lc_request *request, struct lc_slice status,
             goto wrong;
         code = code * 10 + (status.at[i] - '0');
     }
-    if (code < 100 || (status.len > 3 && status.at[3] != ' ') || !is_printable(status))
+    if (code < 100 || (status.len > 3 && status.at[3] != ' ') ||
+        !lc_is_field_value(status))
         goto wrong;
     response->status = code;
     if (lc_slice_equals(status, LC_SLICE("200 OK")))
@@ -83,26 +59,23 @@ wrong:
 
 /* --- fields ---------------------------------------------------------------------------- */
 
+#define IS(name, literal) lc_slice_equals_nocase(name, LC_SLICE(literal))
+
 /* What belongs to the connection, or is the server's own to say (RFC 9110, 7.6.1). */
 static bool is_the_servers(struct lc_slice name)
 {
-    static const struct lc_slice names[] = {
-        LC_SLICE("Connection"),
-        LC_SLICE("Keep-Alive"),
-        LC_SLICE("Proxy-Authenticate"),
-        LC_SLICE("Proxy-Authorization"),
-        LC_SLICE("TE"),
-        LC_SLICE("Trailers"),
-        LC_SLICE("Transfer-Encoding"),
-        LC_SLICE("Upgrade"),
-        LC_SLICE("Server"),
-        LC_SLICE("Date"),
-    };
-
-    for (size_t i = 0; i < LC_COUNT(names); i++)
-        if (lc_slice_equals_nocase(name, names[i]))
-            return true;
-    return false;
+    switch (name.len) {
+    case 2: return IS(name, "TE");
+    case 4: return IS(name, "Date");
+    case 6: return IS(name, "Server");
+    case 7: return IS(name, "Upgrade");
+    case 8: return IS(name, "Trailers");
+    case 10: return IS(name, "Connection") || IS(name, "Keep-Alive");
+    case 17: return IS(name, "Transfer-Encoding");
+    case 18: return IS(name, "Proxy-Authenticate");
+    case 19: return IS(name, "Proxy-Authorization");
+    default: return false;
+    }
 }
 
 static bool parse_length(struct lc_slice text, uint64_t *length)
@@ -163,10 +136,10 @@ int lc_response_header(struct lc_request *request, struct lc_slice name,
 {
     struct lc_response *response = &request->response;
 
-    if (!is_token(name))
+    if (!lc_is_token(name))
         return lc_error_set(err, LC_E_PROTOCOL, "header name '%.*s' is not a token",
                             name.len > 200 ? 200 : (int)name.len, name.at);
-    if (!is_printable(value))
+    if (!lc_is_field_value(value))
         return lc_error_set(err, LC_E_PROTOCOL,
                             "the value of header '%.*s' holds a control byte",
                             name.len > 200 ? 200 : (int)name.len, name.at);

@@ -32,6 +32,13 @@ extern struct lc_py lc_py;
 /* LC_E_BOOT when the loaded libpython lacks one of the calls. */
 int lc_py_open(struct lc_error *err);
 
+/* A new reference to None, to be returned. */
+static inline PyObject *lc_py_none(void)
+{
+    Py_INCREF(Py_None);
+    return Py_None;
+}
+
 /* callable(a, b) */
 PyObject *lc_py_call2(PyObject *callable, PyObject *a, PyObject *b);
 

@@ -2,42 +2,38 @@
 
 #include "python/exchange.h"
 #include "python/fields.h"
+#include "python/peer.h"
+#include "python/target.h"
 
 #include <licorne/app.h>
-#include <licorne/arena.h>
 #include <licorne/request.h>
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { TARGETS = 64, TARGET_MAX_KEPT = 120 };
-
-/* The str of one connection. The host gives it back from the loop, where the lock may be held by
- * another thread: then its strings wait for the next call. */
-struct peer {
-    PyObject *remote_addr, *remote_port; /* port: NULL on unix sockets */
-    PyObject *server_name, *server_port; /* NULL on unix sockets: the Host field tells */
-    struct peer *next;                   /* among those that have gone */
-};
-
-/* The three str that come from a target. Only targets without a query are kept: they come
- * again, and hold no secrets. */
-struct target {
-    uint8_t len;
-    char bytes[TARGET_MAX_KEPT];
-    PyObject *raw_uri, *path_info;
+/* What is mostly the same as in the request before: it is changed in the template, and comes
+ * along with the copy. */
+enum usual {
+    RAW_URI,
+    PATH_INFO,
+    REMOTE_ADDR,
+    REMOTE_PORT,
+    SERVER_NAME,
+    SERVER_PORT,
+    USUALS
 };
 
 struct lc_environ {
     PyObject *template;
-    PyObject *script_name; /* from the environment; "" as a rule */
-    uint64_t serial;       /* of the request in hand */
-    struct target targets[TARGETS];
+    PyObject *usual[USUALS]; /* as they are in the template, which owns them */
+    PyObject *script_name;   /* from the environment; "" as a rule */
+    uint64_t serial;         /* of the request in hand */
 };
 
+static PyObject *usual_keys[USUALS];
+
 static struct {
-    PyObject *request_method, *server_protocol, *raw_uri, *query_string, *path_info,
-        *script_name, *remote_addr, *remote_port, *server_name, *server_port,
+    PyObject *request_method, *server_protocol, *query_string, *script_name,
         *server_software, *url_scheme, *input;
 } keys;
 
@@ -45,86 +41,14 @@ static struct {
     PyObject *empty, *http, *https, *get, *http_1_1;
 } texts;
 
-static const char *const method_names[] = {"GET",    "POST",    "HEAD", "PUT",
-                                           "DELETE", "OPTIONS", "PATCH"};
+static const struct lc_slice method_names[] = {
+    LC_SLICE("GET"),    LC_SLICE("POST"),    LC_SLICE("HEAD"),  LC_SLICE("PUT"),
+    LC_SLICE("DELETE"), LC_SLICE("OPTIONS"), LC_SLICE("PATCH"),
+};
 enum { METHODS = sizeof(method_names) / sizeof(method_names[0]) };
 static PyObject *methods[METHODS];
 
-static PyObject *refusal;
-static struct peer *gone; /* only the loop's thread looks at it */
-
-PyObject *lc_environ_refusal(void)
-{
-    return refusal;
-}
-
 /* ---- connections ---- */
-
-static void free_peer(struct peer *peer)
-{
-    Py_XDECREF(peer->remote_addr);
-    Py_XDECREF(peer->remote_port);
-    Py_XDECREF(peer->server_name);
-    Py_XDECREF(peer->server_port);
-    free(peer);
-}
-
-void lc_environ_sweep(void)
-{
-    while (gone != NULL) {
-        struct peer *peer = gone;
-
-        gone = peer->next;
-        free_peer(peer);
-    }
-}
-
-static void on_peer_gone(void *data)
-{
-    struct peer *peer = data;
-
-    peer->next = gone;
-    gone = peer;
-}
-
-static PyObject *text_of(const char *text)
-{
-    return lc_py_text(lc_slice(text));
-}
-
-static struct peer *create_peer(const struct lc_endpoints *ends)
-{
-    struct peer *peer = calloc(1, sizeof(*peer));
-
-    if (peer == NULL) {
-        PyErr_NoMemory();
-        return NULL;
-    }
-    peer->remote_addr = text_of(ends->remote_addr);
-    if (ends->remote_port != NULL)
-        peer->remote_port = text_of(ends->remote_port);
-    if (!ends->is_unix) {
-        peer->server_name = text_of(ends->server_addr);
-        peer->server_port = text_of(ends->server_port);
-    }
-    if (PyErr_Occurred() != NULL) {
-        free_peer(peer);
-        return NULL;
-    }
-    return peer;
-}
-
-static const struct peer *peer_of(struct lc_request *request)
-{
-    struct lc_keep *keep = lc_request_keep(request);
-
-    if (keep->data == NULL) {
-        keep->data = create_peer(lc_request_endpoints(request));
-        if (keep->data != NULL)
-            keep->release = on_peer_gone;
-    }
-    return keep->data;
-}
 
 /* On a unix socket the server's name is what the client calls it. */
 static int put_unix_server(PyObject *dict, struct lc_request *request)
@@ -147,174 +71,19 @@ static int put_unix_server(PyObject *dict, struct lc_request *request)
             host.len = (size_t)(colon - host.at);
         }
     }
-    return lc_py_put(dict, keys.server_name, lc_py_text(host)) < 0
+    return lc_py_put(dict, usual_keys[SERVER_NAME], lc_py_text(host)) < 0
                ? -1
-               : lc_py_put(dict, keys.server_port, lc_py_text(port));
+               : lc_py_put(dict, usual_keys[SERVER_PORT], lc_py_text(port));
 }
 
-static int put_endpoints(PyObject *dict, struct lc_request *request)
+/* Unix sockets have no port, and the template may have that of another client. */
+static int put_unix_ends(struct lc_environ *env, PyObject *dict,
+                         struct lc_request *request)
 {
-    const struct peer *peer = peer_of(request);
-
-    if (peer == NULL || PyDict_SetItem(dict, keys.remote_addr, peer->remote_addr) < 0)
+    if (env->usual[REMOTE_PORT] != NULL &&
+        PyDict_DelItem(dict, usual_keys[REMOTE_PORT]) < 0)
         return -1;
-    if (peer->remote_port != NULL &&
-        PyDict_SetItem(dict, keys.remote_port, peer->remote_port) < 0)
-        return -1;
-    if (peer->server_name == NULL)
-        return put_unix_server(dict, request);
-    if (PyDict_SetItem(dict, keys.server_name, peer->server_name) < 0)
-        return -1;
-    return PyDict_SetItem(dict, keys.server_port, peer->server_port);
-}
-
-/* ---- the target ---- */
-
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool has_high_bytes(struct lc_slice text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        if ((unsigned char)text.at[i] >= 0x80)
-            return true;
-    return false;
-}
-
-/* Percent-decodes as Gunicorn does: a raw byte above 127 was a latin-1 character to it and
- * comes out as that character's UTF-8. */
-static PyObject *decode_path(struct lc_request *request, struct lc_slice raw)
-{
-    char *path = lc_arena_alloc(lc_request_arena(request), 2 * raw.len + 1);
-    size_t len = 0;
-
-    for (size_t i = 0; i < raw.len; i++) {
-        unsigned char c = (unsigned char)raw.at[i];
-
-        if (c == '%' && i + 2 < raw.len && hex(raw.at[i + 1]) >= 0 &&
-            hex(raw.at[i + 2]) >= 0) {
-            path[len++] = (char)(hex(raw.at[i + 1]) * 16 + hex(raw.at[i + 2]));
-            i += 2;
-        } else if (c >= 0x80) {
-            path[len++] = (char)(0xC0 | c >> 6);
-            path[len++] = (char)(0x80 | (c & 0x3F));
-        } else {
-            path[len++] = (char)c;
-        }
-    }
-    return lc_py_text((struct lc_slice){path, len});
-}
-
-static PyObject *refuse_path(struct lc_slice path, PyObject *script_name)
-{
-    PyObject *text = lc_py_text(path);
-
-    if (text != NULL)
-        PyErr_Format(refusal,
-                     "Configuration problem: Request path %R does not start with "
-                     "SCRIPT_NAME %R",
-                     text, script_name);
-    Py_XDECREF(text);
-    return NULL;
-}
-
-/* The path without SCRIPT_NAME, decoded. */
-static PyObject *path_info(struct lc_request *request, PyObject *script_name)
-{
-    struct lc_slice raw = lc_request_raw_path(request);
-    struct lc_slice prefix;
-    PyObject *owner, *text = NULL;
-
-    if (script_name == texts.empty && !has_high_bytes(raw))
-        return lc_py_text(lc_request_path(request));
-    if (lc_py_latin1(script_name, &prefix, &owner) < 0)
-        return NULL;
-    if (raw.len < prefix.len || memcmp(raw.at, prefix.at, prefix.len) != 0)
-        refuse_path(raw, script_name);
-    else
-        text = decode_path(request,
-                           (struct lc_slice){raw.at + prefix.len, raw.len - prefix.len});
-    Py_XDECREF(owner);
-    return text;
-}
-
-static struct target *place_for(struct lc_environ *env, struct lc_slice target)
-{
-    uint64_t word = 0;
-    size_t n = target.len < sizeof(word) ? target.len : sizeof(word);
-
-    memcpy(&word, target.at + target.len - n, n);
-    word = (word ^ target.len) * 0x9E3779B97F4A7C15u;
-    return &env->targets[word >> 58];
-}
-_Static_assert(TARGETS == 1 << 6, "place_for() makes six bits");
-
-static void remember(struct target *kept, struct lc_slice target, PyObject *raw_uri,
-                     PyObject *path)
-{
-    PyObject *old_uri = kept->raw_uri, *old_path = kept->path_info;
-
-    Py_INCREF(raw_uri);
-    Py_INCREF(path);
-    kept->raw_uri = raw_uri;
-    kept->path_info = path;
-    kept->len = (uint8_t)target.len;
-    memcpy(kept->bytes, target.at, target.len);
-    Py_XDECREF(old_uri);
-    Py_XDECREF(old_path);
-}
-
-/* New references to both. */
-static int find_target(struct lc_environ *env, struct lc_request *request,
-                       PyObject *script_name, PyObject **raw_uri, PyObject **path)
-{
-    struct lc_slice target = lc_request_target(request);
-    struct target *kept = NULL;
-
-    if (target.len - 1 < TARGET_MAX_KEPT && script_name == env->script_name) {
-        kept = place_for(env, target);
-        if (kept->raw_uri != NULL && kept->len == target.len &&
-            memcmp(kept->bytes, target.at, target.len) == 0) {
-            *raw_uri = kept->raw_uri;
-            *path = kept->path_info;
-            Py_INCREF(*raw_uri);
-            Py_INCREF(*path);
-            return 0;
-        }
-    }
-    *raw_uri = lc_py_text(target);
-    if (*raw_uri == NULL)
-        return -1;
-    *path = path_info(request, script_name);
-    if (*path == NULL) {
-        Py_CLEAR(*raw_uri);
-        return -1;
-    }
-    if (kept != NULL && memchr(target.at, '?', target.len) == NULL)
-        remember(kept, target, *raw_uri, *path);
-    return 0;
-}
-
-static int put_target(struct lc_environ *env, PyObject *dict, struct lc_exchange *x,
-                      PyObject *script_name)
-{
-    struct lc_slice query = lc_request_query(x->request);
-    PyObject *path;
-
-    if (find_target(env, x->request, script_name, &x->target, &path) < 0)
-        return -1;
-    if (PyDict_SetItem(dict, keys.raw_uri, x->target) < 0) {
-        Py_DECREF(path);
-        return -1;
-    }
-    if (lc_py_put(dict, keys.path_info, path) < 0)
-        return -1;
-    return query.len == 0 ? 0 : lc_py_put(dict, keys.query_string, lc_py_text(query));
+    return put_unix_server(dict, request);
 }
 
 /* ---- header fields ---- */
@@ -390,7 +159,7 @@ static int put_method(PyObject *dict, struct lc_exchange *x)
     struct lc_slice method = lc_request_method(x->request);
 
     for (size_t i = 0; i < METHODS; i++)
-        if (lc_slice_equals(method, lc_slice(method_names[i]))) {
+        if (lc_slice_equals(method, method_names[i])) {
             x->method = methods[i];
             Py_INCREF(x->method);
             break;
@@ -414,28 +183,103 @@ static int put_protocol(PyObject *dict, struct lc_request *request)
     return PyDict_SetItem(dict, keys.url_scheme, texts.https);
 }
 
-static int put_all(struct lc_environ *env, PyObject *dict, struct lc_exchange *x)
+/* The target's own str, where they are not in the template already. */
+static int put_target(struct lc_environ *env, PyObject *dict, struct lc_exchange *x,
+                      PyObject *script_name)
+{
+    struct lc_slice target = lc_request_target(x->request);
+
+    if (x->target == NULL && (x->target = lc_py_text(target)) == NULL)
+        return -1;
+
+    PyObject *path = lc_path_info(x->request, script_name);
+    if (path == NULL)
+        return -1;
+    if (script_name == env->script_name)
+        lc_target_keep(target, x->target, path);
+    if (PyDict_SetItem(dict, usual_keys[RAW_URI], x->target) < 0) {
+        Py_DECREF(path);
+        return -1;
+    }
+    return lc_py_put(dict, usual_keys[PATH_INFO], path);
+}
+
+static int put_query(PyObject *dict, struct lc_request *request)
+{
+    struct lc_slice query = lc_request_query(request);
+
+    return query.len == 0 ? 0 : lc_py_put(dict, keys.query_string, lc_py_text(query));
+}
+
+/* What the copy did not bring. */
+static int put_rest(struct lc_environ *env, PyObject *dict, struct lc_exchange *x,
+                    bool has_target, bool is_unix)
 {
     struct lc_request *request = x->request;
     PyObject *script_name = env->script_name;
 
     env->serial++;
     if (put_method(dict, x) < 0 || put_protocol(dict, request) < 0 ||
-        put_fields(env, dict, request, &script_name) < 0)
+        put_query(dict, request) < 0 || put_fields(env, dict, request, &script_name) < 0)
         return -1;
     if (script_name != env->script_name &&
         PyDict_SetItem(dict, keys.script_name, script_name) < 0)
         return -1;
-    if (put_target(env, dict, x, script_name) < 0 || put_endpoints(dict, request) < 0)
+    if ((!has_target || script_name != env->script_name) &&
+        put_target(env, dict, x, script_name) < 0)
+        return -1;
+    if (is_unix && put_unix_ends(env, dict, request) < 0)
         return -1;
     return PyDict_SetItem(dict, keys.input, x->input);
 }
 
+static int set_usual(struct lc_environ *env, enum usual which, PyObject *value)
+{
+    if (env->usual[which] == value)
+        return 0;
+    env->usual[which] = NULL; /* until the template really has it */
+    if (PyDict_SetItem(env->template, usual_keys[which], value) < 0)
+        return -1;
+    env->usual[which] = value;
+    return 0;
+}
+
+static int set_ends(struct lc_environ *env, const struct lc_peer *peer)
+{
+    if (set_usual(env, REMOTE_ADDR, peer->remote_addr) < 0)
+        return -1;
+    if (peer->remote_port == NULL)
+        return 0;
+    if (set_usual(env, REMOTE_PORT, peer->remote_port) < 0 ||
+        set_usual(env, SERVER_NAME, peer->server_name) < 0)
+        return -1;
+    return set_usual(env, SERVER_PORT, peer->server_port);
+}
+
+static int set_target(struct lc_environ *env, const struct lc_target *target)
+{
+    if (set_usual(env, RAW_URI, target->raw_uri) < 0)
+        return -1;
+    return set_usual(env, PATH_INFO, target->path_info);
+}
+
 PyObject *lc_environ_make(struct lc_environ *env, struct lc_exchange *x)
 {
-    PyObject *dict = PyDict_Copy(env->template);
+    const struct lc_peer *peer = lc_peer_of(x->request);
+    const struct lc_target *target = lc_target_find(lc_request_target(x->request));
 
-    if (dict != NULL && put_all(env, dict, x) < 0)
+    if (peer == NULL || set_ends(env, peer) < 0)
+        return NULL;
+    if (target != NULL) {
+        if (set_target(env, target) < 0)
+            return NULL;
+        x->target = target->raw_uri;
+        Py_INCREF(x->target);
+    }
+
+    PyObject *dict = PyDict_Copy(env->template);
+    if (dict != NULL &&
+        put_rest(env, dict, x, target != NULL, peer->server_name == NULL) < 0)
         Py_CLEAR(dict);
     return dict;
 }
@@ -456,14 +300,14 @@ static int open_texts(void)
     } all[] = {
         {&keys.request_method, "REQUEST_METHOD"},
         {&keys.server_protocol, "SERVER_PROTOCOL"},
-        {&keys.raw_uri, "RAW_URI"},
+        {&usual_keys[RAW_URI], "RAW_URI"},
         {&keys.query_string, "QUERY_STRING"},
-        {&keys.path_info, "PATH_INFO"},
+        {&usual_keys[PATH_INFO], "PATH_INFO"},
         {&keys.script_name, "SCRIPT_NAME"},
-        {&keys.remote_addr, "REMOTE_ADDR"},
-        {&keys.remote_port, "REMOTE_PORT"},
-        {&keys.server_name, "SERVER_NAME"},
-        {&keys.server_port, "SERVER_PORT"},
+        {&usual_keys[REMOTE_ADDR], "REMOTE_ADDR"},
+        {&usual_keys[REMOTE_PORT], "REMOTE_PORT"},
+        {&usual_keys[SERVER_NAME], "SERVER_NAME"},
+        {&usual_keys[SERVER_PORT], "SERVER_PORT"},
         {&keys.server_software, "SERVER_SOFTWARE"},
         {&keys.url_scheme, "wsgi.url_scheme"},
         {&keys.input, "wsgi.input"},
@@ -477,11 +321,10 @@ static int open_texts(void)
         if (intern(all[i].into, all[i].text) < 0)
             return -1;
     for (size_t i = 0; i < METHODS; i++)
-        if (intern(&methods[i], method_names[i]) < 0)
+        if (intern(&methods[i], method_names[i].at) < 0)
             return -1;
     texts.get = methods[0];
-    refusal = PyErr_NewException("licorne.ConfigurationProblem", PyExc_ValueError, NULL);
-    return refusal == NULL ? -1 : 0;
+    return 0;
 }
 
 static int put_name(PyObject *dict, const char *key, PyObject *value)
@@ -518,7 +361,7 @@ static int put_constants(struct lc_environ *env, const struct lc_app_options *op
         put_name(t, "wsgi.file_wrapper", file_wrapper) < 0 ||
         put_name(t, "wsgi.input_terminated", Py_True) < 0 ||
         lc_py_put(t, keys.server_software,
-                  text_of(software == NULL ? "licorne" : software)) < 0 ||
+                  lc_py_text(lc_slice(software == NULL ? "licorne" : software))) < 0 ||
         PyDict_SetItem(t, keys.input, Py_None) < 0 ||
         PyDict_SetItem(t, keys.url_scheme, texts.http) < 0 ||
         PyDict_SetItem(t, keys.request_method, texts.get) < 0 ||
@@ -526,13 +369,10 @@ static int put_constants(struct lc_environ *env, const struct lc_app_options *op
         PyDict_SetItem(t, keys.script_name, env->script_name) < 0)
         return -1;
 
-    /* Those that every request sets have their places already. */
-    PyObject *const variable[] = {keys.raw_uri,     keys.path_info,   keys.query_string,
-                                  keys.remote_addr, keys.server_name, keys.server_port};
-    for (size_t i = 0; i < sizeof(variable) / sizeof(variable[0]); i++)
-        if (PyDict_SetItem(t, variable[i], texts.empty) < 0)
+    for (size_t i = 0; i < USUALS; i++)
+        if (i != REMOTE_PORT && PyDict_SetItem(t, usual_keys[i], texts.empty) < 0)
             return -1;
-    return 0;
+    return PyDict_SetItem(t, keys.query_string, texts.empty);
 }
 
 /* A dict grows when it is full, which costs more than all the rest of a request. The copy has
@@ -586,10 +426,6 @@ void lc_environ_destroy(struct lc_environ *env)
 {
     if (env == NULL)
         return;
-    for (size_t i = 0; i < TARGETS; i++) {
-        Py_XDECREF(env->targets[i].raw_uri);
-        Py_XDECREF(env->targets[i].path_info);
-    }
     Py_XDECREF(env->template);
     Py_XDECREF(env->script_name);
     free(env);

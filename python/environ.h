@@ -12,11 +12,5 @@ struct lc_environ *lc_environ_create(const struct lc_app_options *options,
 void lc_environ_destroy(struct lc_environ *env); /* NULL is fine */
 
 /* A new dict for the exchange's request; also fills the exchange's `method` and `target`. NULL
- * with an exception: lc_environ_refusal() when the request is at odds with SCRIPT_NAME. */
+ * with an exception (see lc_path_info). */
 PyObject *lc_environ_make(struct lc_environ *env, struct lc_exchange *x);
-
-/* The exception class for that; its message is for the client too. */
-PyObject *lc_environ_refusal(void);
-
-/* Connections that have closed left their strings behind: drops them. The lock is held. */
-void lc_environ_sweep(void);

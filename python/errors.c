@@ -133,14 +133,14 @@ static PyObject *errors_writelines(PyObject *self, PyObject *lines)
     Py_DECREF(each);
     if (PyErr_Occurred() != NULL)
         return NULL;
-    Py_RETURN_NONE;
+    return lc_py_none();
 }
 
 static PyObject *errors_flush(PyObject *self, PyObject *nothing)
 {
     if (may_send())
         lc_errors_flush(self);
-    Py_RETURN_NONE;
+    return lc_py_none();
 }
 
 static void dealloc(PyObject *self)

@@ -8,4 +8,4 @@
 PyObject *lc_errors_create(void); /* NULL with an exception */
 
 /* Sends what waits. On the loop's thread, with the lock held. */
-void lc_errors_flush(PyObject *errors);
+void lc_errors_flush(PyObject *self);

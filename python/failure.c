@@ -1,8 +1,8 @@
 #include "python/failure.h"
 
-#include "python/environ.h"
 #include "python/exchange.h"
 #include "python/start_response.h"
+#include "python/target.h"
 
 #include <licorne/arena.h>
 #include <licorne/error.h>
@@ -158,13 +158,10 @@ static bool send_its_page(struct lc_request *request, struct lc_slice status,
 /* A header that the application may not send: the log has the reason, the client the name. */
 static bool answer_invalid_header(struct lc_request *request, PyObject *exception)
 {
-    PyObject *args = PyObject_GetAttrString(exception, "args");
-    PyObject *text = args == NULL ? NULL : PySequence_GetItem(args, 1);
+    PyObject *text = PyObject_GetAttrString(exception, "page");
     bool is_sent = send_its_page(request, LC_SLICE("400 Bad Request"), text);
 
-    PyErr_Clear();
     Py_XDECREF(text);
-    Py_XDECREF(args);
     return is_sent;
 }
 
@@ -194,7 +191,7 @@ static bool answer(struct lc_exchange *x, PyObject *exception)
 {
     struct lc_request *request = x->request;
 
-    if (is_a(exception, lc_environ_refusal()))
+    if (is_a(exception, lc_target_refusal()))
         return answer_refusal(request, exception);
     log_exception(x, exception);
     if (is_a(exception, lc_invalid_header()) && !lc_response_is_started(request))

@@ -208,7 +208,7 @@ struct joined {
 
 static int append(struct joined *line, struct lc_slice part)
 {
-    if (part.len > line->room - line->len) {
+    if (line->at == NULL || part.len > line->room - line->len) {
         size_t room = (line->len + part.len) * 2;
         char *grown = realloc(line->at, room);
 

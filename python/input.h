@@ -11,5 +11,5 @@ int lc_input_type_open(void); /* -1 with an exception */
 
 PyObject *lc_input_create(void);
 
-/* From now on it reads the body of `request`; NULL: the request is over. */
-void lc_input_attach(PyObject *input, struct lc_request *request);
+/* From now on the input reads the body of `request`; NULL: the request is over. */
+void lc_input_attach(PyObject *self, struct lc_request *request);

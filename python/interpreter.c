@@ -20,8 +20,6 @@
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ;
-
 enum { ANSWER_MAX = 16384, ANSWER_LIMIT_MS = 15000, OLDEST_MINOR = 8 };
 
 /* Runs on any Python, also on those that are then refused by name. Without `site` and the
@@ -319,7 +317,10 @@ static struct lc_interpreter *understand(const char *answer)
         lc_interpreter_close(i);
         return NULL;
     }
-    sscanf(i->version, "%d.%d", &i->major, &i->minor);
+
+    char *rest;
+    i->major = (int)strtol(i->version, &rest, 10);
+    i->minor = *rest == '.' ? (int)strtol(rest + 1, NULL, 10) : 0;
     return i;
 }
 

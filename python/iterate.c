@@ -18,13 +18,12 @@ enum { FILE_BLOCK = 64 * 1024, COPY_MAX = 16 * 1024 };
 enum { SLOW_CLOSE_NS = 1000 * 1000 };
 static bool closes_slowly;
 
-static PyObject *block_size, *close_name;
+static PyObject *close_name;
 
 int lc_iterate_open(void)
 {
-    block_size = PyLong_FromLong(FILE_BLOCK);
     close_name = PyUnicode_InternFromString("close");
-    return block_size == NULL || close_name == NULL ? -1 : 0;
+    return close_name == NULL ? -1 : 0;
 }
 
 /* ---- endings ---- */
@@ -155,16 +154,17 @@ static PyObject *only_item(PyObject *iterable)
 
 /* ---- piece by piece ---- */
 
-static PyObject *next_item(struct lc_exchange *x)
+/* A file is read in our blocks, and no further than the length promises. */
+static PyObject *next_block(struct lc_exchange *x)
 {
-    if (!x->is_file)
-        return PyIter_Next(x->source);
+    uint64_t left = lc_response_left(x->request);
+    PyObject *size, *block;
 
-    /* What the length promises is there: the file's rest is not wanted. */
-    if (lc_response_left(x->request) == 0)
+    if (left == 0)
         return NULL;
-
-    PyObject *block = PyObject_CallFunctionObjArgs(x->source, block_size, NULL);
+    size = PyLong_FromLong(left < FILE_BLOCK ? (long)left : FILE_BLOCK);
+    block = size == NULL ? NULL : PyObject_CallFunctionObjArgs(x->source, size, NULL);
+    Py_XDECREF(size);
     if (block != NULL && PyBytes_Check(block) && PyBytes_Size(block) == 0)
         Py_CLEAR(block);
     return block;
@@ -212,7 +212,7 @@ static enum lc_step iterate(struct lc_exchange *x)
         if (flow == LC_FLOW_GONE)
             return give_up(x);
 
-        PyObject *item = next_item(x);
+        PyObject *item = x->is_file ? next_block(x) : PyIter_Next(x->source);
         if (item == NULL)
             break;
         flow = write_item(x, item);

@@ -2,6 +2,7 @@
 
 This text is part of python3-wsgi.so; it is no module that an application could import.
 """
+import faulthandler
 import importlib
 import os
 import sys
@@ -48,6 +49,16 @@ def prepare(chdir, pythonpath):
     for folder in folders:
         if folder not in sys.path:
             sys.path.insert(0, folder)
+    show_stacks_when_aborted()
+
+
+def show_stacks_when_aborted():
+    """The master ends a hung worker with SIGABRT: stderr then shows the line in which each
+    thread was. A crash in a C extension too."""
+    try:
+        faulthandler.enable()
+    except (AttributeError, OSError, RuntimeError, ValueError):
+        pass  # there is no stderr
 
 
 def load(spec, chdir, executable):

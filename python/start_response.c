@@ -6,6 +6,8 @@
 #include <licorne/error.h>
 #include <licorne/response.h>
 
+#include <string.h>
+
 static PyObject *invalid_header;
 
 PyObject *lc_invalid_header(void)
@@ -36,7 +38,7 @@ static struct lc_request *live_request(const struct lc_exchange *x, const char *
 
 static int set_status(struct lc_request *request, PyObject *status)
 {
-    struct lc_error err = {0};
+    struct lc_error err; /* large: not cleared for nothing */
     struct lc_slice line;
     PyObject *owner;
 
@@ -47,6 +49,7 @@ static int set_status(struct lc_request *request, PyObject *status)
     if (lc_py_latin1(status, &line, &owner) < 0)
         return -1;
 
+    err.text[0] = '\0';
     int done = lc_response_status_line(request, line, &err);
     if (done < 0)
         PyErr_Format(PyExc_ValueError, "invalid status %R: %s", status, err.text);
@@ -54,19 +57,28 @@ static int set_status(struct lc_request *request, PyObject *status)
     return done;
 }
 
-/* Raises InvalidHeader; the client learns the name only. */
-static int refuse(PyObject *name, const char *reason)
+/* Raises InvalidHeader(why), and takes `why`; the client learns the name only. */
+static int refuse(PyObject *name, PyObject *why)
 {
-    PyObject *why = PyUnicode_FromFormat("invalid header %R: %s", name, reason);
+    PyObject *exception = why == NULL
+                              ? NULL
+                              : PyObject_CallFunctionObjArgs(invalid_header, why, NULL);
     PyObject *page = PyUnicode_FromFormat("Invalid HTTP Header: %R", name);
-    PyObject *args = why == NULL || page == NULL ? NULL : PyTuple_Pack(2, why, page);
 
-    if (args != NULL)
-        PyErr_SetObject(invalid_header, args);
-    Py_XDECREF(args);
-    Py_XDECREF(why);
+    if (exception != NULL && page != NULL &&
+        PyObject_SetAttrString(exception, "page", page) == 0)
+        PyErr_SetObject(invalid_header, exception);
     Py_XDECREF(page);
+    Py_XDECREF(exception);
+    Py_XDECREF(why);
     return -1;
+}
+
+static int refuse_characters(PyObject *name, const char *which)
+{
+    PyErr_Clear();
+    return refuse(name,
+                  PyUnicode_FromFormat("header %R: the %s is not latin-1", name, which));
 }
 
 static bool is_blank(char c)
@@ -97,19 +109,17 @@ static int add_field(struct lc_request *request, PyObject *name, PyObject *value
                      PyUnicode_Check(name) ? value : name);
         return -1;
     }
-    if (lc_py_latin1(name, &name_bytes, &name_owner) < 0) {
-        PyErr_Clear();
-        return refuse(name, "its name is not latin-1");
-    }
+    if (lc_py_latin1(name, &name_bytes, &name_owner) < 0)
+        return refuse_characters(name, "name");
     if (lc_py_latin1(value, &value_bytes, &value_owner) < 0) {
-        PyErr_Clear();
-        refuse(name, "its value is not latin-1");
+        refuse_characters(name, "value");
         goto out;
     }
     err.text[0] = '\0';
     done = lc_response_header(request, name_bytes, trim(value_bytes), &err);
     if (done < 0)
-        refuse(name, err.text);
+        refuse(name,
+               PyUnicode_DecodeLatin1(err.text, (Py_ssize_t)strlen(err.text), NULL));
     Py_XDECREF(value_owner);
 out:
     Py_XDECREF(name_owner);
@@ -283,7 +293,7 @@ static PyObject *write_piece(PyObject *self, PyObject *piece)
         return NULL;
     }
     if (PyBytes_Size(piece) == 0)
-        Py_RETURN_NONE;
+        return lc_py_none();
 
     x->has_body = true;
     lc_response_write(request, lc_py_bytes(piece));
@@ -295,7 +305,7 @@ static PyObject *write_piece(PyObject *self, PyObject *piece)
         PyErr_SetString(PyExc_ConnectionResetError, "the client has gone");
         return NULL;
     }
-    Py_RETURN_NONE;
+    return lc_py_none();
 }
 
 PyObject *lc_start_response_create(PyObject *exchange)

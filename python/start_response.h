@@ -8,6 +8,6 @@ int lc_start_response_open(void); /* -1 with an exception */
 PyObject *lc_start_response_create(PyObject *exchange);
 PyObject *lc_write_create(PyObject *exchange);
 
-/* licorne.InvalidHeader(reason, text for the client's page): a status or field that must not go
- * on the wire. Borrowed. */
+/* licorne.InvalidHeader: a field that must not go on the wire. Its attribute `page` is the text for
+ * the client. Borrowed. */
 PyObject *lc_invalid_header(void);

@@ -11,7 +11,9 @@
 #include "python/input.h"
 #include "python/iterate.h"
 #include "python/loader.h"
+#include "python/peer.h"
 #include "python/start_response.h"
+#include "python/target.h"
 
 #include <licorne/error.h>
 #include <licorne/log.h>
@@ -30,6 +32,7 @@ struct wsgi_app {
 
 /* CPython can be started once in a process. */
 static char *running; /* the executable it was started as */
+static unsigned open_apps;
 
 /* ---- open and close ---- */
 
@@ -48,9 +51,9 @@ static int start_once(const struct lc_interpreter *interpreter, struct lc_error 
     running = strdup(interpreter->executable);
 
     PyObject *format = lc_loader_get("format_exception");
-    if (format == NULL || lc_fields_open() < 0 || lc_input_type_open() < 0 ||
-        lc_exchange_type_open() < 0 || lc_start_response_open() < 0 ||
-        lc_iterate_open() < 0) {
+    if (format == NULL || lc_fields_open() < 0 || lc_target_open() < 0 ||
+        lc_input_type_open() < 0 || lc_exchange_type_open() < 0 ||
+        lc_start_response_open() < 0 || lc_iterate_open() < 0) {
         PyErr_Print();
         return lc_error_set(err, LC_E_BOOT, "Python %s: cannot be prepared",
                             interpreter->version);
@@ -97,6 +100,7 @@ static void *wsgi_open(const struct lc_app_options *options,
     app->callable = lc_loader_load(options, interpreter, err);
     if (app->callable == NULL || fill(app, options, err) < 0)
         goto fail;
+    open_apps++;
     lc_gil_park();
     return app;
 fail:
@@ -109,15 +113,16 @@ fail:
     return NULL;
 }
 
-/* Not Py_FinalizeEx: threads that never end would keep it from returning, and what they still
- * use would be torn down under them. The process ends anyway. */
+/* With the last application the process is about to end. Not Py_FinalizeEx: threads that never
+ * end would keep it from returning, and what they still use would be torn down under them. */
 static void wsgi_close(void *data)
 {
     struct wsgi_app *app = data;
 
     lc_gil_take();
-    lc_environ_sweep();
-    lc_loader_finish();
+    lc_peers_sweep();
+    if (--open_apps == 0)
+        lc_loader_finish();
     lc_errors_flush(app->errors);
     destroy(app);
     lc_gil_park();
@@ -164,7 +169,7 @@ static enum lc_step wsgi_call(void *data, struct lc_request *request)
     struct wsgi_app *app = data;
 
     lc_gil_take();
-    lc_environ_sweep();
+    lc_peers_sweep();
 
     struct lc_exchange *x = lc_exchange_begin(request);
     if (x == NULL || !enter(x)) {

@@ -1,6 +1,7 @@
 #include "worker/policy.h"
 
 #include "app/request.h"
+#include "base/token.h"
 #include "config/config.h"
 
 #include <string.h>
@@ -23,23 +24,6 @@ void lc_limits_init(struct lc_limits *limits, const struct lc_config *config)
 }
 
 /* --- characters ------------------------------------------------------------------------ */
-
-/* RFC 9110, 5.6.2 */
-static const bool is_token_char[256] = {
-    ['!'] = true,         ['#'] = true,         ['$'] = true, ['%'] = true,
-    ['&'] = true,         ['\''] = true,        ['*'] = true, ['+'] = true,
-    ['-'] = true,         ['.'] = true,         ['^'] = true, ['_'] = true,
-    ['`'] = true,         ['|'] = true,         ['~'] = true, ['0' ... '9'] = true,
-    ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
-};
-
-static bool is_token(struct lc_slice text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        if (!is_token_char[(unsigned char)text.at[i]])
-            return false;
-    return text.len > 0;
-}
 
 static bool is_blank(char c)
 {
@@ -70,7 +54,7 @@ static bool check_method(struct lc_policy *policy, struct lc_slice method)
     for (size_t i = 0; i < method.len; i++)
         if ((method.at[i] >= 'a' && method.at[i] <= 'z') || method.at[i] == '#')
             is_conventional = false;
-    if (!is_conventional || !is_token(method))
+    if (!is_conventional || !lc_is_token(method))
         return lc_fault_bad(policy->fault, "Invalid Method 'Invalid HTTP method: %s'",
                             method);
     return true;
@@ -164,7 +148,7 @@ bool lc_policy_field_line(struct lc_policy *policy, struct lc_slice line,
 {
     if (line.len + 2 > policy->limits->field_size)
         return lc_fault_limit(policy->fault, " size");
-    if (is_token_char[(unsigned char)line.at[0]])
+    if (lc_is_token_char(line.at[0]))
         return true;
     if (is_blank(line.at[0]) && previous.len != 0)
         return lc_fault_bad_name(policy->fault,
@@ -344,7 +328,7 @@ static bool is_dropped(const struct lc_policy *policy, struct lc_slice name)
 bool lc_policy_field(struct lc_policy *policy, struct lc_slice name,
                      struct lc_slice value)
 {
-    if (!is_token(name))
+    if (!lc_is_token(name))
         return lc_fault_bad(policy->fault, "Invalid HTTP header name: %s", name);
     if (is_dropped(policy, name))
         return true;
@@ -387,7 +371,7 @@ bool lc_policy_explain(struct lc_policy *policy, struct lc_slice fields,
     struct lc_slice line = {start, (size_t)((stop != NULL ? stop - 1 : end) - start)};
     if (memchr(line.at, ':', line.len) == NULL)
         return lc_fault_bad(policy->fault, "Invalid HTTP Header: %s", line);
-    if (!is_token(name_on(line)))
+    if (!lc_is_token(name_on(line)))
         return lc_fault_bad(policy->fault, "Invalid HTTP header name: %s", name_on(line));
     return lc_fault_bad_name(policy->fault, "Invalid HTTP Header: %s", name_on(line));
 }

@@ -3,6 +3,8 @@ path names: /hello calls hello(environ, start_response)."""
 import contextvars
 import gc
 import io
+import os
+import signal
 import sys
 import threading
 import wsgiref.validate
@@ -348,6 +350,10 @@ def interrupt(environ, start_response):
     raise KeyboardInterrupt
 
 
+def abort(environ, start_response):
+    os.kill(os.getpid(), signal.SIGABRT)
+
+
 class Unprintable(Exception):
     def __str__(self):
         raise RuntimeError("no text for you")
@@ -439,7 +445,6 @@ def context_leak(environ, start_response):
 
 def interpreter(environ, start_response):
     start_response("200 OK", [])
-    import encodings
     lines = [sys.prefix, sys.executable, "%d.%d" % sys.version_info[:2], repr(sys.argv),
              sys.path[0], sys.getfilesystemencoding()]
     return ["\n".join(lines).encode()]

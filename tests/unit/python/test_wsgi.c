@@ -883,11 +883,11 @@ static void assert_bad_header(const char *target, const char *page, const char *
 static void a_header_that_would_split_the_response_never_leaves(void **state)
 {
     assert_bad_header("/header_split", "Invalid HTTP Header: &#x27;X-A&#x27;",
-                      "invalid header 'X-A': the value holds a control byte");
+                      "licorne.InvalidHeader: the value holds a control byte\n");
     assert_bad_header("/header_name", "Invalid HTTP Header: &#x27;X A&lt;b&gt;&#x27;",
-                      "invalid header 'X A<b>': the name is no token");
+                      "licorne.InvalidHeader: the name is no token\n");
     assert_bad_header("/header_wide", "Invalid HTTP Header: &#x27;X-A&#x27;",
-                      "invalid header 'X-A': its value is not latin-1");
+                      "licorne.InvalidHeader: header 'X-A': the value is not latin-1\n");
     assert_head("/start_caught", "503 Sorry", "X-Other: 1\n", "recovered");
 }
 
@@ -1122,7 +1122,7 @@ static void a_file_is_read_as_far_as_its_length_says(void **state)
     serve(&r);
     assert_int_equal(r.answer_size, 70000);
     forget(&r);
-    assert_answers("/file_sizes", "[65536, 65536]");
+    assert_answers("/file_sizes", "[65536, 4464]");
     assert_answers("/what_was_closed", "file");
 }
 
@@ -1244,6 +1244,7 @@ static const char *loaded(const char *spec)
     app = it;
     snprintf(text, sizeof(text), "%s", get("/"));
     app = here;
+    wsgi->close(it);
     return text;
 }
 
@@ -1376,7 +1377,9 @@ static void pythonpath_adds_folders(void **state)
 
     assert_null(wsgi->open(&options, &err));
     options.pythonpath = "/nonexistent, " LICORNE_WSGI_APPS "/more";
-    assert_non_null(wsgi->open(&options, &err));
+    void *it = wsgi->open(&options, &err);
+    assert_non_null(it);
+    wsgi->close(it);
 }
 
 /* ---- interpreters ---- */
@@ -1476,31 +1479,68 @@ static void a_virtual_environment_that_is_missing_is_named(void **state)
     unsetenv("VIRTUAL_ENV");
 }
 
+/* What a new process of this program says (see serve_once): CPython starts once in each. */
+static const char *new_process(const char *environment, const char *spec,
+                               const char *target)
+{
+    static char text[8192];
+    char command[512];
+
+    snprintf(command, sizeof(command), "%s /proc/%d/exe get '%s' '%s' 2>&1", environment,
+             (int)getpid(), spec, target);
+    FILE *child = popen(command, "r");
+    assert_non_null(child);
+    text[fread(text, 1, sizeof(text) - 1, child)] = '\0';
+    pclose(child);
+    return text;
+}
+
 static void an_interpreter_without_a_shared_library_is_named(void **state)
 {
     char folder[] = "/tmp/licorne-test-XXXXXX";
-    struct lc_error err = {0};
+    char environment[128];
 
-    /* Only the first open in a process loads a library, so this needs a second plugin. */
     assert_non_null(mkdtemp(folder));
     char *lonely = script(folder, "python3",
                           "echo licorne executable=$0; echo licorne version=3.9.1; "
                           "echo licorne implementation=cpython; "
                           "echo licorne library=libpython3.9.a");
-    struct lc_app_options options = options_for("apps");
-    options.python = lonely;
+    snprintf(environment, sizeof(environment), "LICORNE_TEST_PYTHON=%s", lonely);
 
-    void *again = dlmopen(LM_ID_NEWLM, LICORNE_PLUGIN, RTLD_NOW);
-    if (again != NULL) {
-        const struct lc_module *module = dlsym(again, LC_MODULE_SYMBOL);
-
-        assert_null(module->app->open(&options, &err));
-        assert_has(err.text, "has no shared libpython3.9");
-        assert_has(err.text, "--enable-shared");
-    }
+    const char *text = new_process(environment, "apps", "/hello");
+    assert_starts(text, lonely);
+    assert_has(text, "has no shared libpython3.9");
+    assert_has(text, "--enable-shared");
     unlink(lonely);
     free(lonely);
     rmdir(folder);
+}
+
+static void files_are_utf_8_under_the_c_locale_as_with_python3(void **state)
+{
+    assert_has(new_process("LC_ALL=C", "apps", "/interpreter"), "\nutf-8");
+    assert_has(new_process("LANG=C", "apps", "/interpreter"), "\nutf-8");
+}
+
+static void a_worker_that_is_aborted_tells_the_line_it_was_in(void **state)
+{
+    const char *text = new_process("LC_ALL=C", "apps", "/abort");
+
+    assert_has(text, "Fatal Python error: Aborted");
+    assert_has(text, LICORNE_WSGI_APPS "/apps.py\", line ");
+    assert_has(text, " in abort\n");
+}
+
+static void script_name_comes_from_the_environment(void **state)
+{
+    const char *text = new_process("SCRIPT_NAME=/shop", "apps:show_environ",
+                                   "/shop/a%20b?c");
+
+    assert_has(text, "PATH_INFO='/a b'\n");
+    assert_has(text, "\nSCRIPT_NAME='/shop'\n");
+    assert_has(text, "\nRAW_URI='/shop/a%20b?c'\n");
+    assert_has(new_process("SCRIPT_NAME=/shop", "apps:show_environ", "/else"),
+               "does not start with SCRIPT_NAME");
 }
 
 /* ---- leaving ---- */
@@ -1527,13 +1567,12 @@ static void leaving_waits_for_threads_and_runs_exit_handlers(void **state)
 
 /* ---- the frame ---- */
 
-static int open_plugin(void **state)
+static int open_app(const char *spec)
 {
-    struct lc_app_options options = options_for("apps");
+    struct lc_app_options options = options_for(spec);
     struct lc_error err = {0};
 
     setenv("SERVER_SOFTWARE", "licorne/test", 1);
-    unsetenv("SCRIPT_NAME");
     if (options.python != NULL)
         unsetenv("VIRTUAL_ENV");
     void *plugin = dlopen(LICORNE_PLUGIN, RTLD_NOW | RTLD_LOCAL);
@@ -1546,10 +1585,16 @@ static int open_plugin(void **state)
     if (module == NULL || module->abi != LC_ABI)
         return -1;
     wsgi = module->app;
-    app = wsgi->open(&options, &err);
+    app = wsgi->open(&options, &err); /* keeps neither of the two */
     if (app == NULL)
         fprintf(stderr, "%s\n%s\n", err.text, logged);
+    /* cppcheck-suppress danglingLifetime */
     return app == NULL ? -1 : 0;
+}
+
+static int open_plugin(void **state)
+{
+    return open_app("apps");
 }
 
 static int close_plugin(void **state)
@@ -1561,12 +1606,26 @@ static int close_plugin(void **state)
     return 0;
 }
 
-/* For profilers: the same request again and again. */
-static int repeat(const char *target, unsigned count)
+/* Answers one GET in this process: the body, or why there is no application, on stdout. */
+static int serve_once(const char *spec, const char *target)
 {
     struct lc_request r;
 
-    if (open_plugin(NULL) < 0)
+    if (open_app(spec) < 0)
+        return 1;
+    given_request(&r, "GET", target);
+    serve(&r);
+    fputs(answer(&r), stdout);
+    forget(&r);
+    return close_plugin(NULL);
+}
+
+/* For profilers: the same request again and again. */
+static int repeat(const char *spec, const char *target, unsigned count)
+{
+    struct lc_request r;
+
+    if (open_app(spec) < 0)
         return 1;
     for (unsigned i = 0; i < count; i++) {
         given_request(&r, "GET", target);
@@ -1636,10 +1695,16 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_interpreter_that_cannot_be_served_is_named),
         cmocka_unit_test(a_virtual_environment_that_is_missing_is_named),
         cmocka_unit_test(an_interpreter_without_a_shared_library_is_named),
+        cmocka_unit_test(files_are_utf_8_under_the_c_locale_as_with_python3),
+        cmocka_unit_test(a_worker_that_is_aborted_tells_the_line_it_was_in),
+        cmocka_unit_test(script_name_comes_from_the_environment),
         cmocka_unit_test(leaving_waits_for_threads_and_runs_exit_handlers),
     };
 
-    if (argc == 4 && strcmp(argv[1], "repeat") == 0)
-        return repeat(argv[2], (unsigned)atoi(argv[3]));
+    if (argc == 4 && strcmp(argv[1], "get") == 0)
+        return serve_once(argv[2], argv[3]);
+    if (argc == 5 && strcmp(argv[1], "repeat") == 0)
+        return repeat(argv[2], argv[3], (unsigned)atoi(argv[4]));
+    unsetenv("SCRIPT_NAME");
     return cmocka_run_group_tests(tests, open_plugin, close_plugin);
 }
