@@ -135,6 +135,7 @@ static void advance_queue(struct lc_conn *conn, size_t n)
         release_piece(piece);
     }
     if (n > 0) {
+        lc_assert(conn->queue != NULL);
         conn->queue->at += n;
         conn->queue->len -= n;
     }
@@ -197,8 +198,10 @@ void lc_reply_flush(struct lc_conn *conn)
 
 void lc_reply_flush_all(struct lc_server *server)
 {
-    while (!lc_list_is_empty(&server->held))
-        lc_reply_flush(LC_LIST_FIRST(&server->held, struct lc_conn, held));
+    struct lc_conn *conn;
+
+    while ((conn = LC_LIST_FIRST(&server->held, struct lc_conn, held)) != NULL)
+        lc_reply_flush(conn);
     server->turn_used = 0;
 }
 

@@ -127,15 +127,15 @@ static int check_is_master(long pid)
 static bool is_pending(long pid, int sig)
 {
     LC_AUTOFREE char *path = lc_printf("/proc/%ld/status", pid);
+    static const char label[] = "\nShdPnd:";
     char text[8192];
-    unsigned long long pending = 0;
 
     if (read_start(path, text, sizeof(text)) < 0)
         return false;
-    const char *line = strstr(text, "\nShdPnd:");
-    if (line == NULL || sscanf(line, "\nShdPnd: %llx", &pending) != 1)
+    const char *line = strstr(text, label);
+    if (line == NULL)
         return false;
-    return pending >> (sig - 1) & 1;
+    return strtoull(line + strlen(label), NULL, 16) >> (sig - 1) & 1;
 }
 
 /* Two signals of a kind that wait together are only one. */
