@@ -5,6 +5,7 @@
  * line and all rules on names, numbers and framing are ours (policy.h). */
 #pragma once
 #include "worker/policy.h"
+#include "worker/trailers.h"
 
 #include <licorne/slice.h>
 
@@ -39,6 +40,10 @@ struct lc_http1 {
     bool is_past_head;
     size_t overhead;          /* framing bytes since the last byte of body    */
     const char *body_end;     /* of the last piece of body in this call       */
+    const char *bytes_end;    /* of all bytes in this call                    */
+    unsigned crlf_owed;       /* bytes of the CRLF behind a chunk to come yet */
+    bool has_last_chunk;
+    struct lc_trailers trailers;
     struct lc_slice previous; /* the field line before the one in hand      */
     const char *line_base;    /* where the head was when its line was read    */
 

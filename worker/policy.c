@@ -33,7 +33,7 @@ static const bool is_token_char[256] = {
     ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
 };
 
-static bool is_token(struct lc_slice text)
+bool lc_policy_is_token(struct lc_slice text)
 {
     for (size_t i = 0; i < text.len; i++)
         if (!is_token_char[(unsigned char)text.at[i]])
@@ -70,7 +70,7 @@ static bool check_method(struct lc_policy *policy, struct lc_slice method)
     for (size_t i = 0; i < method.len; i++)
         if ((method.at[i] >= 'a' && method.at[i] <= 'z') || method.at[i] == '#')
             is_conventional = false;
-    if (!is_conventional || !is_token(method))
+    if (!is_conventional || !lc_policy_is_token(method))
         return lc_fault_bad(policy->fault, "Invalid Method 'Invalid HTTP method: %s'",
                             method);
     return true;
@@ -199,6 +199,8 @@ static bool take_transfer_encoding(struct lc_policy *policy, struct lc_slice val
     bool is_chunked = request->is_chunked_body;
     const char *at = value.at, *end = value.at + value.len;
 
+    if (is_chunked) /* nothing may follow it */
+        return bad_field(policy, "TRANSFER-ENCODING");
     for (;;) {
         const char *comma = at == end ? NULL : memchr(at, ',', (size_t)(end - at));
         struct lc_slice coding = trimmed(
@@ -344,7 +346,7 @@ static bool is_dropped(const struct lc_policy *policy, struct lc_slice name)
 bool lc_policy_field(struct lc_policy *policy, struct lc_slice name,
                      struct lc_slice value)
 {
-    if (!is_token(name))
+    if (!lc_policy_is_token(name))
         return lc_fault_bad(policy->fault, "Invalid HTTP header name: %s", name);
     if (is_dropped(policy, name))
         return true;
@@ -387,7 +389,7 @@ bool lc_policy_explain(struct lc_policy *policy, struct lc_slice fields,
     struct lc_slice line = {start, (size_t)((stop != NULL ? stop - 1 : end) - start)};
     if (memchr(line.at, ':', line.len) == NULL)
         return lc_fault_bad(policy->fault, "Invalid HTTP Header: %s", line);
-    if (!is_token(name_on(line)))
+    if (!lc_policy_is_token(name_on(line)))
         return lc_fault_bad(policy->fault, "Invalid HTTP header name: %s", name_on(line));
     return lc_fault_bad_name(policy->fault, "Invalid HTTP Header: %s", name_on(line));
 }

@@ -31,6 +31,9 @@ struct lc_policy {
     bool has_host, has_content_type, has_content_length, has_scheme;
 };
 
+/* RFC 9110, 5.6.2: what names are made of. */
+bool lc_policy_is_token(struct lc_slice text);
+
 /* Each returns false when the request must be refused; the fault says why. */
 
 /* The request line without its CRLF: fills method, target and version. */
