@@ -52,6 +52,8 @@ static int find_end(struct lc_http1 *http1, struct lc_slice head, size_t *length
             lc_fault_limit(policy->fault, "");
             return -1;
         }
+        if (!lc_policy_head_length(policy, http1->line_start))
+            return -1;
         if (!lc_policy_field_line(policy, line, http1->previous))
             return -1;
         http1->previous = line;
