@@ -312,7 +312,8 @@ static void refuse(struct lc_conn *conn, int status, const char *reason, const c
     request->response = (struct lc_response){.status = status, .is_ended = true};
     request->response.written =
         lc_error_page(&request->arena, reason, lc_slice(text)).len;
-    request->wants_close = false; /* more may be coming: linger */
+    request->wants_close = false;                  /* more may be coming: linger */
+    lc_request_relocate(request, &exchange->head); /* the log line may have to wait */
     lc_reply_raw(conn, answer);
     conn_enter(conn, LC_CONN_REPLYING);
 }
@@ -392,7 +393,8 @@ static bool take_head(struct lc_conn *conn, struct lc_slice *input)
     size_t used;
 
     enum lc_http1_result result = lc_http1_head(&exchange->http1, *input, &used);
-    exchange->head = (struct lc_slice){input->at, used};
+    exchange->head = (struct lc_slice){input->at,
+                                       result == LC_HTTP1_FAIL ? input->len : used};
     input->at += used;
     input->len -= used;
     switch (result) {
@@ -602,6 +604,20 @@ void lc_conn_abandon(struct lc_conn *conn)
     }
 }
 
+static void refuse_late(struct lc_conn *conn)
+{
+    struct lc_exchange *exchange = conn->exchange;
+    bool is_head = conn->state == LC_CONN_READING;
+
+    if (is_head) {
+        exchange->head = (struct lc_slice){conn->pending, conn->pending_len};
+        lc_http1_move(&exchange->http1, conn->pending);
+    }
+    refuse(conn, 408, "Request Timeout",
+           is_head ? "The request head did not arrive in time"
+                   : "The request body did not arrive in time");
+}
+
 static bool is_readable(const struct lc_conn *conn)
 {
     char byte;
@@ -615,19 +631,15 @@ void lc_conn_expire(struct lc_conn *conn, enum lc_deadline kind)
     switch (kind) {
     case LC_DEADLINE_HEAD:
     case LC_DEADLINE_BODY:
-        if (conn->state == LC_CONN_IDLE)
-            conn_enter(conn, LC_CONN_CLOSED);
-        else
-            refuse(conn, 408, "Request Timeout",
-                   kind == LC_DEADLINE_HEAD ? "The request head did not arrive in time"
-                                            : "The request body did not arrive in time");
-        break;
-    case LC_DEADLINE_IDLE: /* a request that has just come is still answered */
+    case LC_DEADLINE_IDLE:
     case LC_DEADLINE_DRAIN:
-        if (conn->state == LC_CONN_IDLE && is_readable(conn))
+        /* What came while a slow call kept the loop was in time. */
+        if (conn->state != LC_CONN_LINGERING && is_readable(conn))
             on_readable(conn);
         else if (conn->state == LC_CONN_IDLE || conn->state == LC_CONN_LINGERING)
             conn_enter(conn, LC_CONN_CLOSED);
+        else
+            refuse_late(conn);
         break;
     case LC_DEADLINE_WRITE:
         lc_log(LC_DEBUG, "%s takes no more bytes: connection closed", conn->remote_addr);

@@ -211,6 +211,20 @@ void lc_http1_begin(struct lc_http1 *http1, struct lc_request *request,
         .request = request, .limits = limits, .fault = fault, .is_trusted = is_trusted};
 }
 
+void lc_http1_move(struct lc_http1 *http1, const char *head)
+{
+    struct lc_request *request = http1->policy.request;
+    const char *from = http1->line_base;
+
+    http1->line_base = head;
+    if (request->method.at == NULL || from == head) /* no line is complete yet */
+        return;
+    request->method.at = head + (request->method.at - from);
+    request->target.at = head + (request->target.at - from);
+    if (http1->previous.len != 0)
+        http1->previous.at = head + (http1->previous.at - from);
+}
+
 enum lc_http1_result lc_http1_head(struct lc_http1 *http1, struct lc_slice head,
                                    size_t *used)
 {
@@ -218,13 +232,7 @@ enum lc_http1_result lc_http1_head(struct lc_http1 *http1, struct lc_slice head,
     size_t length;
 
     *used = 0;
-    if (http1->line_base != NULL && http1->line_base != head.at) {
-        request->method.at = head.at + (request->method.at - http1->line_base);
-        request->target.at = head.at + (request->target.at - http1->line_base);
-        if (http1->previous.len != 0)
-            http1->previous.at = head.at + (http1->previous.at - http1->line_base);
-    }
-    http1->line_base = head.at;
+    lc_http1_move(http1, head.at);
     switch (find_end(http1, head, &length)) {
     case 0: return LC_HTTP1_MORE;
     case 1: break;
