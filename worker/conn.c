@@ -358,26 +358,41 @@ static void keep_rest(struct lc_conn *conn, struct lc_slice rest)
     conn->pending_len = rest.len;
 }
 
+/* A controller that answers later may go on using every slice that it was given: the request
+ * keeps the buffer, and the next bytes get another one. */
+static void keep_buffer(struct lc_conn *conn)
+{
+    struct lc_exchange *exchange = conn->exchange;
+
+    if (exchange->request.is_detached && exchange->body.in_place.len == 0)
+        return;
+    if (conn->pending_len != 0) {
+        exchange->kept = conn->pending;
+        conn->pending = NULL;
+        conn->pending_len = conn->pending_room = 0;
+    } else {
+        exchange->kept = conn->server->read_buffer;
+        conn->server->read_buffer = lc_malloc(LC_READ_SIZE);
+    }
+    exchange->request.is_detached = true;
+    exchange->body.in_place.len = 0;
+}
+
 /* The buffer that the request's slices point into is about to be used again. */
 static bool detach(struct lc_conn *conn)
 {
     struct lc_exchange *exchange = conn->exchange;
     struct lc_error err;
 
-    lc_request_relocate(&exchange->request, &exchange->head);
-    if (exchange->body.in_place.len == 0)
-        return true;
-    if (lc_gather_settle(&exchange->body, &err) < 0) {
-        lc_log(LC_ERROR, "%s", err.text);
-        return false;
-    }
     if (conn->state == LC_CONN_HANDLING) {
-        uint64_t consumed = exchange->request.body.consumed;
-
-        lc_gather_finish(&exchange->body, &exchange->request.body);
-        exchange->request.body.consumed = consumed;
+        keep_buffer(conn);
+        return true;
     }
-    return true;
+    lc_request_relocate(&exchange->request, &exchange->head);
+    if (conn->state == LC_CONN_REPLYING || lc_gather_settle(&exchange->body, &err) == 0)
+        return true;
+    lc_log(LC_ERROR, "%s", err.text);
+    return false;
 }
 
 static void send_continue(struct lc_conn *conn)
