@@ -170,6 +170,12 @@ static const unsigned may_follow[] = {
 static void finish_request(struct lc_conn *conn);
 static void start_request(struct lc_conn *conn);
 
+static void wait_for_request(struct lc_conn *conn)
+{
+    lc_conn_deadline(conn,
+                     conn->server->is_draining ? LC_DEADLINE_DRAIN : LC_DEADLINE_IDLE);
+}
+
 /* What a state needs starts here. */
 static void conn_enter(struct lc_conn *conn, enum lc_conn_state next)
 {
@@ -192,7 +198,7 @@ static void conn_enter(struct lc_conn *conn, enum lc_conn_state next)
     case LC_CONN_IDLE:
         drop_exchange(conn);
         conn->active_ms = uv_now(&server->loop);
-        lc_conn_deadline(conn, LC_DEADLINE_IDLE);
+        wait_for_request(conn);
         break;
     case LC_CONN_LINGERING:
         drop_exchange(conn);
@@ -259,6 +265,9 @@ static void resume_request(struct lc_conn *conn)
 void lc_conn_on_ended(struct lc_conn *conn)
 {
     conn_enter(conn, LC_CONN_REPLYING);
+    /* What came meanwhile is for the next turn: another request's handler is on the stack. */
+    if (conn->state == LC_CONN_IDLE)
+        lc_conn_watch(conn, UV_WRITABLE);
 }
 
 /* All has left that will leave: the log line, and what becomes of the connection. */
@@ -480,12 +489,11 @@ static void take_input(struct lc_conn *conn, struct lc_slice input)
     keep_rest(conn, input);
 }
 
-/* After an answer: requests that came meanwhile. */
-static void take_pending(struct lc_conn *conn)
+/* Closes as soon as the answers to earlier requests have left. */
+static void leave(struct lc_conn *conn)
 {
-    if (conn->state == LC_CONN_IDLE && conn->pending_len != 0)
-        take_input(conn, (struct lc_slice){conn->pending, conn->pending_len});
-    if (conn->state == LC_CONN_IDLE && conn->has_eof)
+    lc_reply_flush(conn);
+    if (conn->queue == NULL)
         conn_enter(conn, LC_CONN_CLOSED);
 }
 
@@ -500,9 +508,32 @@ static void on_eof(struct lc_conn *conn)
     case LC_CONN_IDLE:
     case LC_CONN_READING:
     case LC_CONN_RECEIVING:
-    case LC_CONN_LINGERING:
-    case LC_CONN_CLOSED: lc_conn_abandon(conn); break;
+    case LC_CONN_LINGERING: leave(conn); break;
+    case LC_CONN_CLOSED: break;
     }
+}
+
+/* All answers have left: the connection goes on with what its client sent meanwhile. */
+static void read_on(struct lc_conn *conn)
+{
+    switch (conn->state) {
+    case LC_CONN_IDLE:
+        wait_for_request(conn);
+        if (conn->pending_len != 0)
+            take_input(conn, (struct lc_slice){conn->pending, conn->pending_len});
+        break;
+    case LC_CONN_READING: lc_conn_deadline(conn, LC_DEADLINE_HEAD); break;
+    case LC_CONN_RECEIVING: lc_conn_deadline(conn, LC_DEADLINE_BODY); break;
+    case LC_CONN_HANDLING:
+    case LC_CONN_REPLYING: break;
+    case LC_CONN_LINGERING:
+    case LC_CONN_CLOSED: break;
+    }
+    if (conn->queue != NULL || conn->state == LC_CONN_CLOSED)
+        return;
+    lc_conn_watch(conn, conn->has_eof ? 0 : UV_READABLE);
+    if (conn->has_eof && conn->state != LC_CONN_HANDLING)
+        leave(conn);
 }
 
 static ssize_t read_some(struct lc_conn *conn, char *into, size_t room)
@@ -568,17 +599,14 @@ static void on_readable(struct lc_conn *conn)
 static void on_writable(struct lc_conn *conn)
 {
     lc_reply_on_writable(conn);
-    if (conn->queue != NULL)
+    if (conn->queue != NULL || conn->is_gone)
         return;
     if (conn->state == LC_CONN_REPLYING)
         complete_request(conn);
     else if (conn->state == LC_CONN_HANDLING)
         resume_request(conn);
-    if (conn->state == LC_CONN_IDLE) {
-        if (!conn->has_eof)
-            lc_conn_watch(conn, UV_READABLE);
-        take_pending(conn);
-    }
+    if (conn->queue == NULL)
+        read_on(conn);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -657,8 +685,12 @@ void lc_conn_expire(struct lc_conn *conn, enum lc_deadline kind)
             refuse_late(conn);
         break;
     case LC_DEADLINE_WRITE:
-        lc_log(LC_DEBUG, "%s takes no more bytes: connection closed", conn->remote_addr);
-        lc_conn_abandon(conn);
+        on_writable(conn); /* the same */
+        if (conn->is_gone || (conn->queue != NULL && lc_list_is_empty(&conn->due))) {
+            lc_log(LC_DEBUG, "%s takes no more bytes: connection closed",
+                   conn->remote_addr);
+            lc_conn_abandon(conn);
+        }
         break;
     case LC_DEADLINE_LINGER: conn_enter(conn, LC_CONN_CLOSED); break;
     case LC_DEADLINE_COUNT: break;
@@ -676,6 +708,9 @@ void lc_conn_drain(struct lc_conn *conn)
         lc_conn_deadline(conn, LC_DEADLINE_DRAIN);
     if (conn->state != LC_CONN_IDLE)
         return;
+    lc_reply_flush(conn);
+    if (conn->queue != NULL)
+        return; /* goes when its last answer has left */
     if (is_readable(conn))
         on_readable(conn);
     else if (now - conn->active_ms < DRAIN_QUIET_MS)
