@@ -353,6 +353,7 @@ static void close_handle(uv_handle_t *handle, void *arg)
 static void tear_down(struct lc_server *server)
 {
     server->is_stopping = true;
+    lc_reply_flush_all(server);
     LC_LIST_EACH_SAFE (at, &server->conns)
         lc_conn_abandon(LC_CONTAINER(at, struct lc_conn, all));
     lc_pipeline_turn_end(server->pipeline);
