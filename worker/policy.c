@@ -132,6 +132,17 @@ bool lc_policy_line_length(struct lc_policy *policy, size_t len)
                         policy->limits->line);
 }
 
+/* Fields that are dropped do not count as fields, but somebody has to keep them till then. */
+bool lc_policy_head_length(struct lc_policy *policy, size_t len)
+{
+    const struct lc_limits *limits = policy->limits;
+
+    if (len <= limits->line + 2 + limits->fields * (limits->field_size + 2) + 4)
+        return true;
+    return lc_fault_set(policy->fault, 431, "Request Header Fields Too Large",
+                        "Error parsing headers: 'max buffer headers'");
+}
+
 /* The name that a field line begins with: all of it when there is no colon. */
 static struct lc_slice name_on(struct lc_slice line)
 {
@@ -183,6 +194,8 @@ static bool take_transfer_encoding(struct lc_policy *policy, struct lc_slice val
     bool is_chunked = request->is_chunked_body;
     const char *at = value.at, *end = value.at + value.len;
 
+    if (is_chunked) /* nothing may follow it */
+        return bad_field(policy, "TRANSFER-ENCODING");
     for (;;) {
         const char *comma = at == end ? NULL : memchr(at, ',', (size_t)(end - at));
         struct lc_slice coding = trimmed(
