@@ -196,10 +196,11 @@ static int start(struct lc_master *m, struct lc_config *config, struct lc_error 
     if (m->scoreboard == NULL || lc_signals_open(m, err) < 0)
         return -1;
     lc_title_set("licorne: master [%s]", config->name);
-    if (lc_logs_start(m, err) < 0)
+    if (lc_logs_start(m, err) < 0 ||
+        lc_generation_open_pidfile(m->serving, NULL, err) < 0)
         return -1;
     lc_log(LC_INFO, "Starting licorne %s", lc_version());
-    return lc_generation_open_pidfile(m->serving, NULL, err);
+    return 0;
 }
 
 /* -1 when it cannot listen: the log, which is there by now, says why. */
