@@ -332,10 +332,12 @@ static void refuse(struct lc_conn *conn, int status, const char *reason, const c
 static void refuse_fault(struct lc_conn *conn)
 {
     const struct lc_fault *fault = &conn->exchange->fault;
+    char page_text[sizeof(fault->text) + 64];
 
-    if (fault->status < 500)
+    lc_fault_page_text(page_text, sizeof(page_text), fault);
+    if (fault->status != 500) /* else it is not the client's */
         lc_log(LC_WARN, "Invalid request from ip=%s: %s", conn->remote_addr, fault->text);
-    refuse(conn, fault->status, fault->reason, fault->text);
+    refuse(conn, fault->status, fault->reason, page_text);
 }
 
 /* --- reading ----------------------------------------------------------------------------- */
