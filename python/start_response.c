@@ -288,6 +288,10 @@ static PyObject *write_piece(PyObject *self, PyObject *piece)
 
     if (request == NULL)
         return NULL;
+    if (!x->has_status) { /* a later start_response() failed */
+        PyErr_SetString(PyExc_AssertionError, "write was called without a status");
+        return NULL;
+    }
     if (!PyBytes_Check(piece)) {
         PyErr_Format(PyExc_TypeError, "%R is not a byte", piece);
         return NULL;

@@ -867,6 +867,8 @@ static void a_response_starts_once(void **state)
     assert_fails("/start_twice", "AssertionError: Response headers already set!");
     assert_fails("/no_start", "the application did not call start_response");
     assert_fails("/no_start_pieces", "the application did not call start_response");
+    assert_fails("/write_after_failed_start",
+                 "AssertionError: write was called without a status");
 }
 
 static void wrong_types_are_refused(void **state)
