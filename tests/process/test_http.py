@@ -139,6 +139,12 @@ def test_wsgi_errors_go_to_the_error_log(server):
     server.wait_for_log("a word for the log\n")
 
 
+def test_a_thread_writes_to_wsgi_errors_without_waiting_for_another_request(serve):
+    server = serve()
+    assert server.get("/complain_later").status == 200
+    server.wait_for_log("a late word for the log", seconds=5)
+
+
 @pytest.mark.parametrize("request_head, status, text", [
     (b"GET / HTTP/2.0\r\n", 400, b"Invalid HTTP Version"),
     (b"get / HTTP/1.1\r\n", 400, b"Invalid HTTP method: &#x27;get&#x27;"),

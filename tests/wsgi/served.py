@@ -1,6 +1,7 @@
 """What the process tests serve: `application` calls the function that the path names."""
 import hashlib
 import os
+import threading
 import time
 
 
@@ -69,5 +70,13 @@ def complain(environ, start_response):
     return hello(environ, start_response)
 
 
+def complain_later(environ, start_response):
+    """From a thread, when the request has long been answered."""
+    line = "a late word for the log\n"
+    threading.Timer(0.3, environ["wsgi.errors"].write, [line]).start()
+    return hello(environ, start_response)
+
+
 ROUTES = {function.__name__: function for function in (
-    hello, pid, echo, chunks, target, slow, file, stream, fail, complain)}
+    hello, pid, echo, chunks, target, slow, file, stream, fail, complain,
+    complain_later)}
