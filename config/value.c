@@ -87,8 +87,10 @@ static enum number_problem parse_number(const char *text, enum number_rule rule,
     }
     if (at[strspn(at, " \t\r\n")] != '\0')
         return NOT_A_NUMBER;
+    if (is_large)
+        return TOO_LARGE;
     *out = is_negative ? -value : value;
-    return is_large ? TOO_LARGE : NONE;
+    return NONE;
 }
 
 static bool is_number_type(enum lc_setting_type type)

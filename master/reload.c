@@ -13,6 +13,8 @@
 #include <licorne/error.h>
 #include <licorne/log.h>
 
+#include <stdio.h>
+
 enum { PATIENCE_MS = 10000 }; /* between two lines about workers that still boot */
 
 void lc_reload(struct lc_master *m)
@@ -99,6 +101,19 @@ static void say_who_is_awaited(struct lc_master *m)
     lc_master_wake_at(m, m->patience_shown_ms + PATIENCE_MS);
 }
 
+/* Workers that hang in an import would hold up the reload that brings the mended code. How long
+ * they have got once it is asked for is what a worker that serves may be silent. */
+static bool is_in_the_way(struct lc_master *m)
+{
+    uint64_t limit_ms = (uint64_t)m->next->config->timeout * 1000;
+    uint64_t end = m->next->since_ms + limit_ms;
+
+    if (!m->reload_wanted || limit_ms == 0)
+        return false;
+    lc_master_wake_at(m, end);
+    return lc_clock_ms() >= end;
+}
+
 /* ---- commit, withdraw, bury ---- */
 
 /* The workers have the sockets that only their generation uses themselves: each closes when
@@ -136,6 +151,14 @@ static void withdraw(struct lc_master *m)
     send_away(m);
 }
 
+static void make_way(struct lc_master *m)
+{
+    snprintf(m->next->failure, sizeof(m->next->failure),
+             "not ready after %lld s, and another reload was asked for",
+             (long long)m->next->config->timeout);
+    withdraw(m);
+}
+
 static void bury(struct lc_master *m)
 {
     lc_generation_destroy(m->leaving, m->serving);
@@ -151,6 +174,8 @@ void lc_reload_step(struct lc_master *m)
             withdraw(m);
         else if (is_ready(m, m->next))
             commit(m);
+        else if (is_in_the_way(m))
+            make_way(m);
         else
             say_who_is_awaited(m);
     }

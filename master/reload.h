@@ -3,7 +3,8 @@
  *   begin      everything is read anew; the next generation's sockets are opened
  *   boot       its workers start beside the serving ones, which notice nothing
  *   commit     all are ready: it serves from now on, and the old generation leaves
- *   withdraw   one cannot boot: the next generation leaves instead
+ *   withdraw   one cannot boot, or does not within `timeout` while another reload waits: the next
+ *              generation leaves instead
  *   bury       the last worker of the leaving one is gone, and its sockets with it
  *
  * One reload at a time; what is asked for meanwhile follows as one more. */

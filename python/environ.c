@@ -103,6 +103,15 @@ static bool is_script_name(struct lc_slice name)
     return lc_slice_equals_nocase(name, LC_SLICE("SCRIPT_NAME"));
 }
 
+/* The dict has it as SCRIPT_NAME from now on: under its own key, a field that only looks the
+ * same ("Script-Name") may still replace it. */
+static int take_script_name(PyObject *dict, PyObject *key, PyObject **script_name)
+{
+    *script_name = PyDict_GetItemWithError(dict, key);
+    return *script_name == NULL ? -1
+                                : PyDict_SetItem(dict, keys.script_name, *script_name);
+}
+
 static int put_unknown(PyObject *dict, const struct lc_header *header,
                        PyObject **script_name)
 {
@@ -111,7 +120,7 @@ static int put_unknown(PyObject *dict, const struct lc_header *header,
     int done = value == NULL ? -1 : join(dict, key, value);
 
     if (done == 0 && is_script_name(header->name))
-        *script_name = PyDict_GetItemWithError(dict, key);
+        done = take_script_name(dict, key, script_name);
     Py_XDECREF(key);
     Py_XDECREF(value);
     return done;
@@ -146,8 +155,9 @@ static int put_fields(struct lc_environ *env, PyObject *dict, struct lc_request 
         if (done < 0)
             return -1;
         field->seen_in = env->serial;
-        if (field->may_be_script_name && is_script_name(headers[i].name))
-            *script_name = PyDict_GetItemWithError(dict, field->key);
+        if (field->may_be_script_name && is_script_name(headers[i].name) &&
+            take_script_name(dict, field->key, script_name) < 0)
+            return -1;
     }
     return 0;
 }
@@ -221,9 +231,6 @@ static int put_rest(struct lc_environ *env, PyObject *dict, struct lc_exchange *
     env->serial++;
     if (put_method(dict, x) < 0 || put_protocol(dict, request) < 0 ||
         put_query(dict, request) < 0 || put_fields(env, dict, request, &script_name) < 0)
-        return -1;
-    if (script_name != env->script_name &&
-        PyDict_SetItem(dict, keys.script_name, script_name) < 0)
         return -1;
     if ((!has_target || script_name != env->script_name) &&
         put_target(env, dict, x, script_name) < 0)

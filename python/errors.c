@@ -1,27 +1,17 @@
 #include "python/errors.h"
 
-#include "python/gil.h"
-
 #include <licorne/log.h>
 
 #include <stdlib.h>
 #include <string.h>
 
-/* How much may wait while no thread can send it; an application that logs more than this from
- * a thread of its own between two requests loses the excess, and is told so. */
-enum { WAITING_MAX = 1024 * 1024, LINE_MAX_WAIT = 8192 };
+/* A line that is longer leaves in parts. */
+enum { LINE_MAX_WAIT = 8192 };
 
 struct errors {
     PyObject_HEAD char *at;
     size_t len, room;
-    size_t lost; /* bytes */
 };
-
-/* The host's log belongs to the loop's thread (see gil.h). */
-static bool may_send(void)
-{
-    return lc_gil_is_loop_thread() || !lc_gil_is_parked();
-}
 
 static void send(struct errors *errors, size_t len)
 {
@@ -40,24 +30,12 @@ static void send_lines(struct errors *errors)
         send(errors, errors->len);
 }
 
-static void send_all(struct errors *errors)
-{
-    if (errors->len != 0)
-        send(errors, errors->len);
-    if (errors->lost != 0)
-        lc_log(LC_WARN,
-               "wsgi.errors: %zu bytes that threads of the application wrote between "
-               "requests were dropped",
-               errors->lost);
-    errors->lost = 0;
-}
-
 void lc_errors_flush(PyObject *self)
 {
     struct errors *errors = (struct errors *)self;
 
-    if (errors->len != 0 || errors->lost != 0)
-        send_all(errors);
+    if (errors->len != 0)
+        send(errors, errors->len);
 }
 
 static int reserve(struct errors *errors, size_t more)
@@ -81,16 +59,11 @@ static int add(struct errors *errors, struct lc_slice text)
 {
     if (text.len == 0)
         return 0;
-    if (!may_send() && errors->len + text.len > WAITING_MAX) {
-        errors->lost += text.len;
-        return 0;
-    }
     if (reserve(errors, text.len) < 0)
         return -1;
     memcpy(errors->at + errors->len, text.at, text.len);
     errors->len += text.len;
-    if (may_send())
-        send_lines(errors);
+    send_lines(errors);
     return 0;
 }
 
@@ -138,8 +111,7 @@ static PyObject *errors_writelines(PyObject *self, PyObject *lines)
 
 static PyObject *errors_flush(PyObject *self, PyObject *nothing)
 {
-    if (may_send())
-        lc_errors_flush(self);
+    lc_errors_flush(self);
     return lc_py_none();
 }
 
@@ -182,6 +154,6 @@ PyObject *lc_errors_create(void)
     if (errors == NULL)
         return NULL;
     errors->at = NULL;
-    errors->len = errors->room = errors->lost = 0;
+    errors->len = errors->room = 0;
     return (PyObject *)errors;
 }

@@ -4,7 +4,8 @@
  * of many requests pays once and the application's own threads run while the loop sleeps.
  *
  * A thread of the application that runs while the lock is not parked runs because the loop's
- * thread waits inside Python code: then, and only then, may it make the host's calls. */
+ * thread waits inside Python code: then, and only then, may it make the host's calls about a
+ * request. The host's log may be written at any time. */
 #pragma once
 #include <stdbool.h>
 

@@ -2,6 +2,7 @@
 
 #include "python/exchange.h"
 #include "python/failure.h"
+#include "python/fork.h"
 #include "python/gil.h"
 
 #include <licorne/request.h>
@@ -41,6 +42,7 @@ static void call_close(struct lc_exchange *x, PyObject *close)
     int64_t from = now_ns();
     PyObject *nothing = PyObject_CallFunctionObjArgs(close, NULL);
 
+    lc_fork_end_child(x);
     if (nothing == NULL)
         lc_failure_log(x);
     Py_XDECREF(nothing);
@@ -213,6 +215,8 @@ static enum lc_step iterate(struct lc_exchange *x)
             return give_up(x);
 
         PyObject *item = x->is_file ? next_block(x) : PyIter_Next(x->source);
+
+        lc_fork_end_child(x);
         if (item == NULL)
             break;
         flow = write_item(x, item);
@@ -257,6 +261,7 @@ enum lc_step lc_iterate_start(struct lc_exchange *x, PyObject *file_wrapper)
         return LC_DONE;
     }
     x->source = open_source(x, file_wrapper);
+    lc_fork_end_child(x);
     return x->source == NULL ? fail(x) : iterate(x);
 }
 

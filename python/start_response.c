@@ -1,6 +1,7 @@
 #include "python/start_response.h"
 
 #include "python/exchange.h"
+#include "python/fork.h"
 #include "python/gil.h"
 
 #include <licorne/error.h>
@@ -27,6 +28,8 @@ static struct lc_request *live_request(const struct lc_exchange *x, const char *
     if (x->request == NULL)
         PyErr_Format(PyExc_RuntimeError, "%s was called after the response had ended",
                      function);
+    else if (lc_fork_is_child())
+        PyErr_Format(PyExc_RuntimeError, "%s was called in a forked process", function);
     else if (lc_gil_is_parked())
         PyErr_Format(PyExc_RuntimeError,
                      "%s can be called only while the application is being called",
@@ -288,6 +291,10 @@ static PyObject *write_piece(PyObject *self, PyObject *piece)
 
     if (request == NULL)
         return NULL;
+    if (!x->has_status) { /* a later start_response() failed */
+        PyErr_SetString(PyExc_AssertionError, "write was called without a status");
+        return NULL;
+    }
     if (!PyBytes_Check(piece)) {
         PyErr_Format(PyExc_TypeError, "%R is not a byte", piece);
         return NULL;

@@ -7,6 +7,7 @@
 #include "python/exchange.h"
 #include "python/failure.h"
 #include "python/fields.h"
+#include "python/fork.h"
 #include "python/gil.h"
 #include "python/input.h"
 #include "python/iterate.h"
@@ -53,7 +54,7 @@ static int start_once(const struct lc_interpreter *interpreter, struct lc_error 
     PyObject *format = lc_loader_get("format_exception");
     if (format == NULL || lc_fields_open() < 0 || lc_target_open() < 0 ||
         lc_input_type_open() < 0 || lc_exchange_type_open() < 0 ||
-        lc_start_response_open() < 0 || lc_iterate_open() < 0) {
+        lc_start_response_open() < 0 || lc_iterate_open() < 0 || lc_fork_open() < 0) {
         PyErr_Print();
         return lc_error_set(err, LC_E_BOOT, "Python %s: cannot be prepared",
                             interpreter->version);
@@ -160,6 +161,7 @@ static enum lc_step call_application(struct wsgi_app *app, struct lc_exchange *x
     if (dict == NULL)
         return failed(x);
     x->iterable = lc_py_call2(app->callable, dict, x->start_response);
+    lc_fork_end_child(x);
     Py_DECREF(dict);
     return x->iterable == NULL ? failed(x) : lc_iterate_start(x, app->file_wrapper);
 }

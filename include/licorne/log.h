@@ -2,7 +2,7 @@
  *
  * Every line goes to the logger process, which writes it as Gunicorn does:
  * "[2026-11-21 07:48:31 +0000] [PID] [INFO] text". No call here blocks or fails; what had to be
- * dropped because the log cannot keep up is counted and reported. */
+ * dropped because the log cannot keep up is counted and reported. Any thread may call. */
 #pragma once
 #include <licorne/api.h>
 #include <licorne/slice.h>

@@ -153,6 +153,12 @@ def test_the_log_says_who_sent_a_malformed_request(server, request_head, text):
     server.wait_for_log(f"[WARNING] Invalid request from ip=127.0.0.1: {text}\n")
 
 
+def test_a_thread_writes_to_wsgi_errors_without_waiting_for_another_request(serve):
+    server = serve()
+    assert server.get("/complain_later").status == 200
+    server.wait_for_log("a late word for the log", seconds=5)
+
+
 @pytest.mark.parametrize("request_head, status, text", [
     (b"GET / HTTP/2.0\r\n", 400,
      b"Invalid HTTP Version &#x27;Invalid HTTP Version: (2, 0)&#x27;"),

@@ -64,3 +64,15 @@ def application(environ, start_response):
     assert server.get("/").body == b"('', False)"
     server.stop()
     assert not path.exists()
+
+
+@pytest.mark.parametrize("path, body", [("/fork?raise", b"1"), ("/fork?return", b"0"),
+                                        ("/fork?start", b"1"), ("/fork_later", b"0begun")])
+def test_a_forked_process_never_answers_in_its_parents_place(serve, path, body):
+    server = serve()
+    with server.client() as client:
+        response = client.get(path, [("Connection", "close")])
+        assert (response.status, response.body) == (200, body)
+        assert client.rest() == b""
+    server.wait_for_log("A process that the application had forked came back")
+    assert server.get("/").status == 200

@@ -139,6 +139,23 @@ def test_a_broken_application_keeps_the_old_workers(start, tmp_path):
     assert server.get("/").body == b"mended"
 
 
+def test_an_application_that_hangs_while_it_is_imported_does_not_hold_up_the_next_reload(
+        start, tmp_path):
+    write_app(tmp_path, "old")
+    server = start("--timeout", "2", "--chdir", tmp_path, "mine")
+    assert server.get("/").body == b"old"
+    before = server.workers()
+    (tmp_path / "mine.py").write_text("import time; open('begun', 'w'); time.sleep(60)\n")
+    server.send_signal(signal.SIGHUP)
+    wait_until((tmp_path / "begun").exists, 10, "a worker that hangs")
+
+    write_app(tmp_path, "mended")
+    server.send_signal(signal.SIGHUP)
+    server.wait_for_workers(1, without=before)
+    assert server.get("/").body == b"mended"
+    assert "not ready after 2 s, and another reload was asked for" in server.stderr
+
+
 def test_a_broken_configuration_keeps_the_old_workers(start, tmp_path):
     settings = tmp_path / "licorne.ini"
     settings.write_text("[server]\nworkers = 2\n")

@@ -130,6 +130,17 @@ def start_again(environ, start_response):
     return [b"sorry"]
 
 
+def write_after_failed_start(environ, start_response):
+    """The first status is gone, and the second was refused."""
+    write = start_response("200 OK", [])
+    try:
+        start_response("500 Oops\n", [], (ValueError, ValueError(), None))
+    except ValueError:
+        pass
+    write(b"never")
+    return []
+
+
 def start_again_named(environ, start_response):
     start_response(status="200 OK", headers=[("X-First", "1")], exc_info=None)
     return [b"named"]

@@ -1,6 +1,7 @@
 """What the process tests serve: `application` calls the function that the path names."""
 import hashlib
 import os
+import threading
 import time
 
 
@@ -69,5 +70,34 @@ def complain(environ, start_response):
     return hello(environ, start_response)
 
 
+def complain_later(environ, start_response):
+    """From a thread, when the request has long been answered."""
+    line = "a late word for the log\n"
+    threading.Timer(0.3, environ["wsgi.errors"].write, [line]).start()
+    return hello(environ, start_response)
+
+
+def fork(environ, start_response):
+    """The parent answers with the exit code of its child, which did not leave in time."""
+    child = os.fork()
+    if child == 0:
+        if environ["QUERY_STRING"] == "raise":
+            raise SystemExit(0)
+        if environ["QUERY_STRING"] == "return":
+            return [b"from the child"]
+        return text(start_response, b"from the child")
+    _, status = os.waitpid(child, 0)
+    return text(start_response, str(os.WEXITSTATUS(status)).encode())
+
+
+def fork_later(environ, start_response):
+    start_response("200 OK", [("Content-Length", "6")])
+    child = os.fork()
+    yield b"%d" % (child == 0)
+    os.waitpid(child, 0)
+    yield b"begun"
+
+
 ROUTES = {function.__name__: function for function in (
-    hello, pid, echo, chunks, target, slow, file, stream, fail, complain)}
+    hello, pid, echo, chunks, target, slow, file, stream, fail, complain,
+    complain_later, fork, fork_later)}

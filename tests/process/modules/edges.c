@@ -27,8 +27,8 @@ static enum lc_step whole(struct lc_request *request, void *state)
     size_t size = (size_t)number(request);
     char *body = calloc(1, size + 1);
 
-    lc_response_send_owned(request, (struct lc_slice){memset(body, 'w', size), size}, free,
-                           body);
+    lc_response_send_owned(request, (struct lc_slice){memset(body, 'w', size), size},
+                           free, body);
     return LC_DONE;
 }
 
@@ -164,20 +164,13 @@ static enum lc_step patient(struct lc_request *request, void *state)
 }
 
 static const struct lc_route routes[] = {
-    {"GET", "/target", target},
-    {"GET", "/whole", whole},
-    {"GET", "/stream", stream},
-    {"GET", "/slow", slow},
-    {"GET", "/sleep", nap},
-    {"GET", "/park", park},
-    {"GET", "/release", release},
-    {"GET", "/not-modified", not_modified},
-    {"GET", "/nothing", nothing},
-    {"POST", "/echo", echo},
-    {"GET", "/short", too_short},
-    {"GET", "/broken", broken},
-    {"GET", "/patient", patient},
-    {NULL, NULL, NULL},
+    {"GET", "/target", target},   {"GET", "/whole", whole},
+    {"GET", "/stream", stream},   {"GET", "/slow", slow},
+    {"GET", "/sleep", nap},       {"GET", "/park", park},
+    {"GET", "/release", release}, {"GET", "/not-modified", not_modified},
+    {"GET", "/nothing", nothing}, {"POST", "/echo", echo},
+    {"GET", "/short", too_short}, {"GET", "/broken", broken},
+    {"GET", "/patient", patient}, {NULL, NULL, NULL},
 };
 
 LC_MODULE(.name = "edges", .routes = routes);

@@ -56,6 +56,8 @@ static void what_is_no_number_is_refused(void **state)
         {"-1", "-1 is negative: 0 or more is needed"},
         {"-99999999999999999999",
          "-99999999999999999999 is negative: 0 or more is needed"},
+        {"-9223372036854775808", /* which has no positive counterpart */
+         "-9223372036854775808 is negative: 0 or more is needed"},
         {"2147483648", "2147483648 is too large: at most 2147483647"},
         {"99999999999999999999", "99999999999999999999 is too large: at most 2147483647"},
     };

@@ -688,6 +688,20 @@ static void a_script_name_field_cuts_the_path(void **state)
     assert_has(text, "\nHTTP_SCRIPT_NAME='/elsewhere'\n");
 }
 
+/* Both become HTTP_SCRIPT_NAME, where the second value takes the place of the first. */
+static void a_field_like_script_name_does_not_disturb_it(void **state)
+{
+    struct lc_request r;
+
+    given_request(&r, "GET", "/prefix/show_environ");
+    given_header(&r, "SCRIPT_NAME", "/prefix");
+    given_header(&r, "Script-Name", "/elsewhere");
+    const char *text = environ_of(&r);
+    assert_has(text, "\nSCRIPT_NAME='/prefix'\n");
+    assert_has(text, "\nHTTP_SCRIPT_NAME='/prefix,/elsewhere'\n");
+    assert_has(text, "\nPATH_INFO='/show_environ'\n");
+}
+
 static void a_path_outside_script_name_is_refused(void **state)
 {
     struct lc_request r;
@@ -853,6 +867,8 @@ static void a_response_starts_once(void **state)
     assert_fails("/start_twice", "AssertionError: Response headers already set!");
     assert_fails("/no_start", "the application did not call start_response");
     assert_fails("/no_start_pieces", "the application did not call start_response");
+    assert_fails("/write_after_failed_start",
+                 "AssertionError: write was called without a status");
 }
 
 static void wrong_types_are_refused(void **state)
@@ -1651,6 +1667,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_unix_socket_takes_its_name_from_host),
         cmocka_unit_test(each_connection_has_its_own_peer),
         cmocka_unit_test(a_script_name_field_cuts_the_path),
+        cmocka_unit_test(a_field_like_script_name_does_not_disturb_it),
         cmocka_unit_test(a_path_outside_script_name_is_refused),
         cmocka_unit_test(wsgiref_finds_nothing_to_complain_about),
         cmocka_unit_test(the_body_reads_like_a_file),
