@@ -82,6 +82,7 @@ static struct outcome feed(struct lc_slice bytes, size_t step)
     return o;
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 2)
