@@ -13,6 +13,12 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A Content-Length that is set now would be compared with what has left without it. */
+static int too_late(struct lc_error *err)
+{
+    return lc_error_set(err, LC_E_PROTOCOL, "the response's head has left already");
+}
+
 /* --- status ---------------------------------------------------------------------------- */
 
 void lc_response_status(struct lc_request *request, int code)
@@ -35,6 +41,8 @@ int lc_response_status_line(struct lc_request *request, struct lc_slice status,
     struct lc_response *response = &request->response;
     int code = 0;
 
+    if (response->is_started)
+        return too_late(err);
     for (size_t i = 0; i < 3; i++) {
         if (i >= status.len || status.at[i] < '0' || status.at[i] > '9')
             goto wrong;
@@ -136,6 +144,8 @@ int lc_response_header(struct lc_request *request, struct lc_slice name,
 {
     struct lc_response *response = &request->response;
 
+    if (response->is_started)
+        return too_late(err);
     if (!lc_is_token(name))
         return lc_error_set(err, LC_E_PROTOCOL, "header name '%.*s' is not a token",
                             name.len > 200 ? 200 : (int)name.len, name.at);
@@ -179,7 +189,7 @@ static bool has_no_body(const struct lc_request *request)
 {
     int status = request->response.status;
 
-    return status < 200 || status == 204 || status == 304 ||
+    return (status != 0 && status < 200) || status == 204 || status == 304 ||
            lc_slice_equals(request->method, LC_SLICE("HEAD"));
 }
 
@@ -294,9 +304,10 @@ void lc_response_send_owned(struct lc_request *request, struct lc_slice body,
             release(owner);
         return;
     }
-    if (!response->has_length)
+    if (!response->has_length &&
+        response->status != 304) /* RFC 9110, 8.6: not this length */
         set_length(request, body.len);
-    if (body.len > response->length) {
+    if (response->has_length && body.len > response->length) {
         response->was_cut = true;
         body.len = (size_t)response->length;
     }

@@ -59,12 +59,6 @@ static void wait_for_something(struct lc_master *m)
     m->alarm_ms = lc_clock_ms() + LONGEST_SLEEP_MS;
 }
 
-static void refuse(int sig)
-{
-    lc_log(LC_WARN, "SIG%s is not available in this version of Licorne.",
-           sig == SIGUSR2 ? "USR2 (upgrade)" : "WINCH");
-}
-
 static void obey(struct lc_master *m, int sig)
 {
     lc_log(sig == SIGCHLD ? LC_DEBUG : LC_INFO, "Handling signal: %s",
@@ -78,7 +72,10 @@ static void obey(struct lc_master *m, int sig)
     case SIGINT:
     case SIGQUIT: lc_master_stop(m, LC_AT_ONCE); break;
     case SIGUSR2:
-    case SIGWINCH: refuse(sig); break;
+        lc_log(LC_WARN, "SIGUSR2 (upgrade) is not available in this version of Licorne.");
+        break;
+    /* Every change of the terminal's size sends it. */
+    case SIGWINCH: lc_log(LC_DEBUG, "SIGWINCH ignored. Not daemonized"); break;
     default: break; /* SIGCHLD: each turn reaps */
     }
 }
@@ -199,10 +196,11 @@ static int start(struct lc_master *m, struct lc_config *config, struct lc_error 
     if (m->scoreboard == NULL || lc_signals_open(m, err) < 0)
         return -1;
     lc_title_set("licorne: master [%s]", config->name);
-    if (lc_logs_start(m, err) < 0)
+    if (lc_logs_start(m, err) < 0 ||
+        lc_generation_open_pidfile(m->serving, NULL, err) < 0)
         return -1;
     lc_log(LC_INFO, "Starting licorne %s", lc_version());
-    return lc_generation_open_pidfile(m->serving, NULL, err);
+    return 0;
 }
 
 /* -1 when it cannot listen: the log, which is there by now, says why. */

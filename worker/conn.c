@@ -170,6 +170,12 @@ static const unsigned may_follow[] = {
 static void finish_request(struct lc_conn *conn);
 static void start_request(struct lc_conn *conn);
 
+static void wait_for_request(struct lc_conn *conn)
+{
+    lc_conn_deadline(conn,
+                     conn->server->is_draining ? LC_DEADLINE_DRAIN : LC_DEADLINE_IDLE);
+}
+
 /* What a state needs starts here. */
 static void conn_enter(struct lc_conn *conn, enum lc_conn_state next)
 {
@@ -192,7 +198,7 @@ static void conn_enter(struct lc_conn *conn, enum lc_conn_state next)
     case LC_CONN_IDLE:
         drop_exchange(conn);
         conn->active_ms = uv_now(&server->loop);
-        lc_conn_deadline(conn, LC_DEADLINE_IDLE);
+        wait_for_request(conn);
         break;
     case LC_CONN_LINGERING:
         drop_exchange(conn);
@@ -261,6 +267,9 @@ static void resume_request(struct lc_conn *conn)
 void lc_conn_on_ended(struct lc_conn *conn)
 {
     conn_enter(conn, LC_CONN_REPLYING);
+    /* What came meanwhile is for the next turn: another request's handler is on the stack. */
+    if (conn->state == LC_CONN_IDLE)
+        lc_conn_watch(conn, UV_WRITABLE);
 }
 
 /* All has left that will leave: the log line, and what becomes of the connection. */
@@ -314,7 +323,8 @@ static void refuse(struct lc_conn *conn, int status, const char *reason, const c
     request->response = (struct lc_response){.status = status, .is_ended = true};
     request->response.written =
         lc_error_page(&request->arena, reason, lc_slice(text)).len;
-    request->wants_close = false; /* more may be coming: linger */
+    request->wants_close = false;                  /* more may be coming: linger */
+    lc_request_relocate(request, &exchange->head); /* the log line may have to wait */
     lc_reply_raw(conn, answer);
     conn_enter(conn, LC_CONN_REPLYING);
 }
@@ -322,10 +332,12 @@ static void refuse(struct lc_conn *conn, int status, const char *reason, const c
 static void refuse_fault(struct lc_conn *conn)
 {
     const struct lc_fault *fault = &conn->exchange->fault;
+    char page_text[sizeof(fault->text) + 64];
 
-    if (fault->status < 500)
+    lc_fault_page_text(page_text, sizeof(page_text), fault);
+    if (fault->status != 500) /* else it is not the client's */
         lc_log(LC_WARN, "Invalid request from ip=%s: %s", conn->remote_addr, fault->text);
-    refuse(conn, fault->status, fault->reason, fault->text);
+    refuse(conn, fault->status, fault->reason, page_text);
 }
 
 /* --- reading ----------------------------------------------------------------------------- */
@@ -359,26 +371,41 @@ static void keep_rest(struct lc_conn *conn, struct lc_slice rest)
     conn->pending_len = rest.len;
 }
 
+/* A controller that answers later may go on using every slice that it was given: the request
+ * keeps the buffer, and the next bytes get another one. */
+static void keep_buffer(struct lc_conn *conn)
+{
+    struct lc_exchange *exchange = conn->exchange;
+
+    if (exchange->request.is_detached && exchange->body.in_place.len == 0)
+        return;
+    if (conn->pending_len != 0) {
+        exchange->kept = conn->pending;
+        conn->pending = NULL;
+        conn->pending_len = conn->pending_room = 0;
+    } else {
+        exchange->kept = conn->server->read_buffer;
+        conn->server->read_buffer = lc_malloc(LC_READ_SIZE);
+    }
+    exchange->request.is_detached = true;
+    exchange->body.in_place.len = 0;
+}
+
 /* The buffer that the request's slices point into is about to be used again. */
 static bool detach(struct lc_conn *conn)
 {
     struct lc_exchange *exchange = conn->exchange;
     struct lc_error err;
 
-    lc_request_relocate(&exchange->request, &exchange->head);
-    if (exchange->body.in_place.len == 0)
-        return true;
-    if (lc_gather_settle(&exchange->body, &err) < 0) {
-        lc_log(LC_ERROR, "%s", err.text);
-        return false;
-    }
     if (conn->state == LC_CONN_HANDLING) {
-        uint64_t consumed = exchange->request.body.consumed;
-
-        lc_gather_finish(&exchange->body, &exchange->request.body);
-        exchange->request.body.consumed = consumed;
+        keep_buffer(conn);
+        return true;
     }
-    return true;
+    lc_request_relocate(&exchange->request, &exchange->head);
+    if (conn->state == LC_CONN_REPLYING || lc_gather_settle(&exchange->body, &err) == 0)
+        return true;
+    lc_log(LC_ERROR, "%s", err.text);
+    return false;
 }
 
 static void send_continue(struct lc_conn *conn)
@@ -394,7 +421,8 @@ static bool take_head(struct lc_conn *conn, struct lc_slice *input)
     size_t used;
 
     enum lc_http1_result result = lc_http1_head(&exchange->http1, *input, &used);
-    exchange->head = (struct lc_slice){input->at, used};
+    exchange->head = (struct lc_slice){input->at,
+                                       result == LC_HTTP1_FAIL ? input->len : used};
     input->at += used;
     input->len -= used;
     switch (result) {
@@ -465,12 +493,11 @@ static void take_input(struct lc_conn *conn, struct lc_slice input)
     keep_rest(conn, input);
 }
 
-/* After an answer: requests that came meanwhile. */
-static void take_pending(struct lc_conn *conn)
+/* Closes as soon as the answers to earlier requests have left. */
+static void leave(struct lc_conn *conn)
 {
-    if (conn->state == LC_CONN_IDLE && conn->pending_len != 0)
-        take_input(conn, (struct lc_slice){conn->pending, conn->pending_len});
-    if (conn->state == LC_CONN_IDLE && conn->has_eof)
+    lc_reply_flush(conn);
+    if (conn->queue == NULL)
         conn_enter(conn, LC_CONN_CLOSED);
 }
 
@@ -485,9 +512,32 @@ static void on_eof(struct lc_conn *conn)
     case LC_CONN_IDLE:
     case LC_CONN_READING:
     case LC_CONN_RECEIVING:
-    case LC_CONN_LINGERING:
-    case LC_CONN_CLOSED: lc_conn_abandon(conn); break;
+    case LC_CONN_LINGERING: leave(conn); break;
+    case LC_CONN_CLOSED: break;
     }
+}
+
+/* All answers have left: the connection goes on with what its client sent meanwhile. */
+static void read_on(struct lc_conn *conn)
+{
+    switch (conn->state) {
+    case LC_CONN_IDLE:
+        wait_for_request(conn);
+        if (conn->pending_len != 0)
+            take_input(conn, (struct lc_slice){conn->pending, conn->pending_len});
+        break;
+    case LC_CONN_READING: lc_conn_deadline(conn, LC_DEADLINE_HEAD); break;
+    case LC_CONN_RECEIVING: lc_conn_deadline(conn, LC_DEADLINE_BODY); break;
+    case LC_CONN_HANDLING:
+    case LC_CONN_REPLYING: break;
+    case LC_CONN_LINGERING:
+    case LC_CONN_CLOSED: break;
+    }
+    if (conn->queue != NULL || conn->state == LC_CONN_CLOSED)
+        return;
+    lc_conn_watch(conn, conn->has_eof ? 0 : UV_READABLE);
+    if (conn->has_eof && conn->state != LC_CONN_HANDLING)
+        leave(conn);
 }
 
 static ssize_t read_some(struct lc_conn *conn, char *into, size_t room)
@@ -553,17 +603,14 @@ static void on_readable(struct lc_conn *conn)
 static void on_writable(struct lc_conn *conn)
 {
     lc_reply_on_writable(conn);
-    if (conn->queue != NULL)
+    if (conn->queue != NULL || conn->is_gone)
         return;
     if (conn->state == LC_CONN_REPLYING)
         complete_request(conn);
     else if (conn->state == LC_CONN_HANDLING)
         resume_request(conn);
-    if (conn->state == LC_CONN_IDLE) {
-        if (!conn->has_eof)
-            lc_conn_watch(conn, UV_READABLE);
-        take_pending(conn);
-    }
+    if (conn->queue == NULL)
+        read_on(conn);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -604,6 +651,20 @@ void lc_conn_abandon(struct lc_conn *conn)
     }
 }
 
+static void refuse_late(struct lc_conn *conn)
+{
+    struct lc_exchange *exchange = conn->exchange;
+    bool is_head = conn->state == LC_CONN_READING;
+
+    if (is_head) {
+        exchange->head = (struct lc_slice){conn->pending, conn->pending_len};
+        lc_http1_move(&exchange->http1, conn->pending);
+    }
+    refuse(conn, 408, "Request Timeout",
+           is_head ? "The request head did not arrive in time"
+                   : "The request body did not arrive in time");
+}
+
 static bool is_readable(const struct lc_conn *conn)
 {
     char byte;
@@ -617,23 +678,23 @@ void lc_conn_expire(struct lc_conn *conn, enum lc_deadline kind)
     switch (kind) {
     case LC_DEADLINE_HEAD:
     case LC_DEADLINE_BODY:
-        if (conn->state == LC_CONN_IDLE)
-            conn_enter(conn, LC_CONN_CLOSED);
-        else
-            refuse(conn, 408, "Request Timeout",
-                   kind == LC_DEADLINE_HEAD ? "The request head did not arrive in time"
-                                            : "The request body did not arrive in time");
-        break;
-    case LC_DEADLINE_IDLE: /* a request that has just come is still answered */
+    case LC_DEADLINE_IDLE:
     case LC_DEADLINE_DRAIN:
-        if (conn->state == LC_CONN_IDLE && is_readable(conn))
+        /* What came while a slow call kept the loop was in time. */
+        if (conn->state != LC_CONN_LINGERING && is_readable(conn))
             on_readable(conn);
         else if (conn->state == LC_CONN_IDLE || conn->state == LC_CONN_LINGERING)
             conn_enter(conn, LC_CONN_CLOSED);
+        else
+            refuse_late(conn);
         break;
     case LC_DEADLINE_WRITE:
-        lc_log(LC_DEBUG, "%s takes no more bytes: connection closed", conn->remote_addr);
-        lc_conn_abandon(conn);
+        on_writable(conn); /* the same */
+        if (conn->is_gone || (conn->queue != NULL && lc_list_is_empty(&conn->due))) {
+            lc_log(LC_DEBUG, "%s takes no more bytes: connection closed",
+                   conn->remote_addr);
+            lc_conn_abandon(conn);
+        }
         break;
     case LC_DEADLINE_LINGER: conn_enter(conn, LC_CONN_CLOSED); break;
     case LC_DEADLINE_COUNT: break;
@@ -651,6 +712,9 @@ void lc_conn_drain(struct lc_conn *conn)
         lc_conn_deadline(conn, LC_DEADLINE_DRAIN);
     if (conn->state != LC_CONN_IDLE)
         return;
+    lc_reply_flush(conn);
+    if (conn->queue != NULL)
+        return; /* goes when its last answer has left */
     if (is_readable(conn))
         on_readable(conn);
     else if (now - conn->active_ms < DRAIN_QUIET_MS)

@@ -73,6 +73,7 @@ struct lc_exchange {
     struct lc_request request; /* first: the reply finds its exchange from it */
     struct lc_conn *conn;
     struct lc_slice head; /* the bytes that the request's slices point into */
+    char *kept; /* the buffer they lie in, when the answer comes later; or NULL */
     struct lc_http1 http1;
     struct lc_fault fault;
     struct lc_gather body;

@@ -50,6 +50,7 @@ struct lc_exchange *lc_exchange_lend(struct lc_server *server, struct lc_conn *c
 
     exchange->conn = conn;
     exchange->head = (struct lc_slice){NULL, 0};
+    exchange->kept = NULL;
     exchange->is_calling = exchange->is_broken = exchange->is_counted = false;
     exchange->fault.status = 0;
     lc_gather_init(&exchange->body, server->config->tmp_upload_dir);
@@ -64,6 +65,7 @@ void lc_exchange_return(struct lc_server *server, struct lc_exchange *exchange)
 {
     lc_arena_reset(&exchange->request.arena);
     lc_gather_deinit(&exchange->body);
+    free(exchange->kept);
     if (server->free_exchange_count == POOL_MAX) {
         free(exchange);
         return;

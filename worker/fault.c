@@ -13,10 +13,25 @@ bool lc_fault_set(struct lc_fault *fault, int status, const char *reason,
         return false;
     fault->status = status;
     fault->reason = reason;
+    fault->lead = NULL;
     va_start(args, format);
     vsnprintf(fault->text, sizeof(fault->text), format, args);
     va_end(args);
     return false;
+}
+
+bool lc_fault_lead(struct lc_fault *fault, const char *lead)
+{
+    fault->lead = lead;
+    return false;
+}
+
+void lc_fault_page_text(char *out, size_t room, const struct lc_fault *fault)
+{
+    if (fault->lead == NULL)
+        snprintf(out, room, "%s", fault->text);
+    else
+        snprintf(out, room, "%s '%s'", fault->lead, fault->text);
 }
 
 void lc_fault_repr(char *out, size_t room, struct lc_slice text)
@@ -73,6 +88,9 @@ bool lc_fault_bad_name(struct lc_fault *fault, const char *format, struct lc_sli
 
 bool lc_fault_limit(struct lc_fault *fault, const char *what)
 {
-    return lc_fault_set(fault, 431, "Request Header Fields Too Large",
-                        "Error parsing headers: 'limit request headers fields%s'", what);
+    if (fault->status != 0)
+        return false;
+    lc_fault_set(fault, 431, "Request Header Fields Too Large",
+                 "limit request headers fields%s", what);
+    return lc_fault_lead(fault, "Error parsing headers:");
 }

@@ -8,12 +8,16 @@
 struct lc_fault {
     int status;
     const char *reason;
+    const char *lead; /* what the page says before the text, which it then quotes */
     char text[512];
 };
 
 /* Each returns false, so that `return lc_fault_set(...)` reads well. The first fault counts. */
 bool lc_fault_set(struct lc_fault *fault, int status, const char *reason,
                   const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* For the fault that was set just now: the log has the text alone. */
+bool lc_fault_lead(struct lc_fault *fault, const char *lead);
 
 /* 400; `format` has one %s, for `what` in Python's repr form: 'a\r\x1b'. */
 bool lc_fault_bad(struct lc_fault *fault, const char *format, struct lc_slice what);
@@ -23,6 +27,9 @@ bool lc_fault_bad_name(struct lc_fault *fault, const char *format, struct lc_sli
 
 /* 431: too many fields, or " size": a too long one. */
 bool lc_fault_limit(struct lc_fault *fault, const char *what);
+
+/* What the page says. */
+void lc_fault_page_text(char *out, size_t room, const struct lc_fault *fault);
 
 /* Python's repr, cut to fit `room`. */
 void lc_fault_repr(char *out, size_t room, struct lc_slice text);

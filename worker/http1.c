@@ -52,6 +52,8 @@ static int find_end(struct lc_http1 *http1, struct lc_slice head, size_t *length
             lc_fault_limit(policy->fault, "");
             return -1;
         }
+        if (!lc_policy_head_length(policy, http1->line_start))
+            return -1;
         if (!lc_policy_field_line(policy, line, http1->previous))
             return -1;
         http1->previous = line;
@@ -72,8 +74,6 @@ static int on_header_value(llhttp_t *parser, const char *at, size_t len)
 {
     struct lc_http1 *http1 = parser->data;
 
-    if (http1->is_past_head) /* trailers are read over */
-        return 0;
     return lc_policy_field(&http1->policy, http1->field, (struct lc_slice){at, len})
                ? 0
                : HPE_USER;
@@ -95,14 +95,44 @@ static int on_headers_complete(llhttp_t *parser)
     return 0;
 }
 
+static bool bad_body(struct lc_http1 *http1, const char *why)
+{
+    return lc_fault_set(http1->policy.fault, 400, "Bad Request",
+                        "Invalid chunked body: %s", why);
+}
+
+/* llhttp takes any two bytes for the CRLF behind a chunk. */
+static bool check_crlf(struct lc_http1 *http1, struct lc_slice bytes)
+{
+    for (; http1->crlf_owed > 0 && bytes.len > 0; bytes.at++, bytes.len--)
+        if (*bytes.at != (http1->crlf_owed-- == 2 ? '\r' : '\n'))
+            return bad_body(http1, "a chunk does not end in CRLF");
+    return true;
+}
+
 static int on_body(llhttp_t *parser, const char *at, size_t len)
 {
     struct lc_http1 *http1 = parser->data;
+    struct lc_slice rest = {at + len, (size_t)(http1->bytes_end - at) - len};
 
-    http1->body_end = at + len;
+    http1->body_end = rest.at;
+    if (http1->policy.request->is_chunked_body && parser->content_length == 0) {
+        http1->crlf_owed = 2;
+        if (!check_crlf(http1, rest))
+            return HPE_USER;
+    }
     return http1->on_body(http1->owner, (struct lc_slice){at, len}, http1->policy.fault)
                ? 0
                : HPE_USER;
+}
+
+/* take_body looks at what stands before and behind a chunk: llhttp lets too much pass. */
+static int on_chunk_header(llhttp_t *parser)
+{
+    struct lc_http1 *http1 = parser->data;
+
+    http1->has_last_chunk = parser->content_length == 0;
+    return HPE_PAUSED;
 }
 
 static int on_message_complete(llhttp_t *parser)
@@ -123,6 +153,7 @@ static const llhttp_settings_t *settings(void)
         table.on_header_value = on_header_value;
         table.on_headers_complete = on_headers_complete;
         table.on_message_complete = on_message_complete;
+        table.on_chunk_header = on_chunk_header;
         table.on_body = on_body;
     }
     return &table;
@@ -180,6 +211,20 @@ void lc_http1_begin(struct lc_http1 *http1, struct lc_request *request,
         .request = request, .limits = limits, .fault = fault, .is_trusted = is_trusted};
 }
 
+void lc_http1_move(struct lc_http1 *http1, const char *head)
+{
+    struct lc_request *request = http1->policy.request;
+    const char *from = http1->line_base;
+
+    http1->line_base = head;
+    if (request->method.at == NULL || from == head) /* no line is complete yet */
+        return;
+    request->method.at = head + (request->method.at - from);
+    request->target.at = head + (request->target.at - from);
+    if (http1->previous.len != 0)
+        http1->previous.at = head + (http1->previous.at - from);
+}
+
 enum lc_http1_result lc_http1_head(struct lc_http1 *http1, struct lc_slice head,
                                    size_t *used)
 {
@@ -187,13 +232,7 @@ enum lc_http1_result lc_http1_head(struct lc_http1 *http1, struct lc_slice head,
     size_t length;
 
     *used = 0;
-    if (http1->line_base != NULL && http1->line_base != head.at) {
-        request->method.at = head.at + (request->method.at - http1->line_base);
-        request->target.at = head.at + (request->target.at - http1->line_base);
-        if (http1->previous.len != 0)
-            http1->previous.at = head.at + (http1->previous.at - http1->line_base);
-    }
-    http1->line_base = head.at;
+    lc_http1_move(http1, head.at);
     switch (find_end(http1, head, &length)) {
     case 0: return LC_HTTP1_MORE;
     case 1: break;
@@ -210,24 +249,61 @@ enum lc_http1_result lc_http1_head(struct lc_http1 *http1, struct lc_slice head,
     return http1->is_complete ? LC_HTTP1_DONE : LC_HTTP1_HEAD;
 }
 
+/* Chunks or a body of known length. */
+static bool take_body(struct lc_http1 *http1, struct lc_slice bytes, size_t *used)
+{
+    if (!check_crlf(http1, bytes))
+        return false;
+    for (const char *at = bytes.at;;) {
+        llhttp_errno_t failed = llhttp_execute(&http1->parser, at,
+                                               (size_t)(http1->bytes_end - at));
+        if (failed == HPE_OK) {
+            *used = bytes.len;
+            return true;
+        }
+        at = llhttp_get_error_pos(&http1->parser);
+        *used = (size_t)(at - bytes.at);
+        if (failed != HPE_PAUSED)
+            return bad_body(http1, llhttp_get_error_reason(&http1->parser));
+        if (http1->is_complete)
+            return true;
+        if (at[-1] != '\n') /* llhttp takes any byte behind the CR */
+            return bad_body(http1, "a chunk's size does not end in CRLF");
+        if (http1->has_last_chunk)
+            return true;
+        llhttp_resume(&http1->parser);
+    }
+}
+
+static bool take_trailers(struct lc_http1 *http1, struct lc_slice bytes, size_t *used)
+{
+    bool is_good = lc_trailers_read(&http1->trailers, bytes, used, http1->policy.fault);
+
+    http1->is_complete = http1->trailers.state == LC_TRAILERS_DONE;
+    return is_good;
+}
+
 enum lc_http1_result lc_http1_body(struct lc_http1 *http1, struct lc_slice bytes,
                                    size_t *used)
 {
-    http1->body_end = bytes.at;
-    llhttp_errno_t failed = llhttp_execute(&http1->parser, bytes.at, bytes.len);
-    const char *stop = failed == HPE_OK ? bytes.at + bytes.len
-                                        : llhttp_get_error_pos(&http1->parser);
+    size_t more = 0;
 
-    *used = (size_t)(stop - bytes.at);
+    *used = 0;
+    http1->body_end = bytes.at;
+    http1->bytes_end = bytes.at + bytes.len;
+    if (!http1->has_last_chunk && !take_body(http1, bytes, used))
+        return LC_HTTP1_FAIL;
+    if (http1->has_last_chunk) {
+        struct lc_slice rest = {bytes.at + *used, bytes.len - *used};
+
+        if (!take_trailers(http1, rest, &more))
+            return LC_HTTP1_FAIL;
+        *used += more;
+    }
     if (http1->is_complete)
         return LC_HTTP1_DONE;
-    if (failed != HPE_OK) {
-        lc_fault_set(http1->policy.fault, 400, "Bad Request", "Invalid chunked body: %s",
-                     llhttp_get_error_reason(&http1->parser));
-        return LC_HTTP1_FAIL;
-    }
     /* Bytes since the last piece of body; a client must not keep us busy with framing. */
-    size_t framing = (size_t)(stop - http1->body_end);
+    size_t framing = (size_t)(bytes.at + *used - http1->body_end);
     http1->overhead = http1->body_end == bytes.at ? http1->overhead + framing : framing;
     if (http1->overhead > OVERHEAD_MAX) {
         lc_fault_set(http1->policy.fault, 400, "Bad Request",

@@ -5,6 +5,7 @@
  * line and all rules on names, numbers and framing are ours (policy.h). */
 #pragma once
 #include "worker/policy.h"
+#include "worker/trailers.h"
 
 #include <licorne/slice.h>
 
@@ -37,8 +38,12 @@ struct lc_http1 {
     size_t field_count; /* lines scanned behind the request line            */
     bool is_complete;
     bool is_past_head;
-    size_t overhead;          /* framing bytes since the last byte of body    */
-    const char *body_end;     /* of the last piece of body in this call       */
+    size_t overhead;       /* framing bytes since the last byte of body    */
+    const char *body_end;  /* of the last piece of body in this call       */
+    const char *bytes_end; /* of all bytes in this call                    */
+    unsigned crlf_owed;    /* bytes of the CRLF behind a chunk to come yet */
+    bool has_last_chunk;
+    struct lc_trailers trailers;
     struct lc_slice previous; /* the field line before the one in hand      */
     const char *line_base;    /* where the head was when its line was read    */
 
@@ -54,6 +59,9 @@ void lc_http1_begin(struct lc_http1 *http1, struct lc_request *request,
  * head is, and the request's slices point into it; on MORE nothing is used. */
 enum lc_http1_result lc_http1_head(struct lc_http1 *http1, struct lc_slice head,
                                    size_t *used);
+
+/* The head's bytes have been moved to `head`, where the request is to find them. */
+void lc_http1_move(struct lc_http1 *http1, const char *head);
 
 /* Bytes behind the head. `*used` tells how many belong to this request. */
 enum lc_http1_result lc_http1_body(struct lc_http1 *http1, struct lc_slice bytes,

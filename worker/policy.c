@@ -47,6 +47,12 @@ static bool is_called(struct lc_slice name, const char *literal, size_t len)
 
 /* --- the request line (RFC 9112, 3) ------------------------------------------------------ */
 
+static bool bad_line(struct lc_policy *policy, struct lc_slice line)
+{
+    lc_fault_bad(policy->fault, "Invalid HTTP request line: %s", line);
+    return lc_fault_lead(policy->fault, "Invalid Request Line");
+}
+
 static bool check_method(struct lc_policy *policy, struct lc_slice method)
 {
     bool is_conventional = method.len >= 3 && method.len <= 20;
@@ -54,10 +60,10 @@ static bool check_method(struct lc_policy *policy, struct lc_slice method)
     for (size_t i = 0; i < method.len; i++)
         if ((method.at[i] >= 'a' && method.at[i] <= 'z') || method.at[i] == '#')
             is_conventional = false;
-    if (!is_conventional || !lc_is_token(method))
-        return lc_fault_bad(policy->fault, "Invalid Method 'Invalid HTTP method: %s'",
-                            method);
-    return true;
+    if (is_conventional && lc_is_token(method))
+        return true;
+    lc_fault_bad(policy->fault, "Invalid HTTP method: %s", method);
+    return lc_fault_lead(policy->fault, "Invalid Method");
 }
 
 static bool check_target(struct lc_policy *policy, struct lc_slice line,
@@ -76,10 +82,7 @@ static bool check_target(struct lc_policy *policy, struct lc_slice line,
         else
             is_good = memmem(target.at, target.len, "://", 3) != NULL;
     }
-    if (!is_good)
-        return lc_fault_bad(policy->fault,
-                            "Invalid Request Line 'Invalid HTTP request line: %s'", line);
-    return true;
+    return is_good || bad_line(policy, line);
 }
 
 static bool check_version(struct lc_policy *policy, struct lc_slice version)
@@ -88,15 +91,16 @@ static bool check_version(struct lc_policy *policy, struct lc_slice version)
                     version.at[5] >= '0' && version.at[5] <= '9' &&
                     version.at[6] == '.' && version.at[7] >= '0' && version.at[7] <= '9';
 
-    if (!has_form)
-        return lc_fault_bad(policy->fault,
-                            "Invalid HTTP Version 'Invalid HTTP Version: %s'", version);
-    if (version.at[5] != '1')
-        return lc_fault_set(policy->fault, 400, "Bad Request",
-                            "Invalid HTTP Version 'Invalid HTTP Version: (%c, %c)'",
-                            version.at[5], version.at[7]);
-    policy->request->version = (uint8_t)(10 + (version.at[7] - '0'));
-    return true;
+    if (has_form && version.at[5] == '1') {
+        policy->request->version = (uint8_t)(10 + (version.at[7] - '0'));
+        return true;
+    }
+    if (has_form)
+        lc_fault_set(policy->fault, 400, "Bad Request", "Invalid HTTP Version: (%c, %c)",
+                     version.at[5], version.at[7]);
+    else
+        lc_fault_bad(policy->fault, "Invalid HTTP Version: %s", version);
+    return lc_fault_lead(policy->fault, "Invalid HTTP Version");
 }
 
 /* Three parts and single blanks between them. */
@@ -110,8 +114,7 @@ bool lc_policy_line(struct lc_policy *policy, struct lc_slice line)
                              : memchr(first + 1, ' ', (size_t)(end - first - 1));
 
     if (second == NULL)
-        return lc_fault_bad(policy->fault,
-                            "Invalid Request Line 'Invalid HTTP request line: %s'", line);
+        return bad_line(policy, line);
     request->method = (struct lc_slice){line.at, (size_t)(first - line.at)};
     request->target = (struct lc_slice){first + 1, (size_t)(second - first - 1)};
     policy->has_line = check_method(policy, request->method) &&
@@ -130,6 +133,17 @@ bool lc_policy_line_length(struct lc_policy *policy, size_t len)
     return lc_fault_set(policy->fault, 400, "Bad Request",
                         "Request Line is too large (%zu > %zu)", len,
                         policy->limits->line);
+}
+
+/* Fields that are dropped do not count as fields, but somebody has to keep them till then. */
+bool lc_policy_head_length(struct lc_policy *policy, size_t len)
+{
+    const struct lc_limits *limits = policy->limits;
+
+    if (len <= limits->line + 2 + limits->fields * (limits->field_size + 2) + 4)
+        return true;
+    return lc_fault_set(policy->fault, 431, "Request Header Fields Too Large",
+                        "Error parsing headers: 'max buffer headers'");
 }
 
 /* The name that a field line begins with: all of it when there is no colon. */
@@ -183,6 +197,8 @@ static bool take_transfer_encoding(struct lc_policy *policy, struct lc_slice val
     bool is_chunked = request->is_chunked_body;
     const char *at = value.at, *end = value.at + value.len;
 
+    if (is_chunked) /* nothing may follow it */
+        return bad_field(policy, "TRANSFER-ENCODING");
     for (;;) {
         const char *comma = at == end ? NULL : memchr(at, ',', (size_t)(end - at));
         struct lc_slice coding = trimmed(

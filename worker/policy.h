@@ -37,6 +37,9 @@ struct lc_policy {
 bool lc_policy_line(struct lc_policy *policy, struct lc_slice line);
 bool lc_policy_line_length(struct lc_policy *policy, size_t len);
 
+/* The head so far, request line included. */
+bool lc_policy_head_length(struct lc_policy *policy, size_t len);
+
 /* A line of which `len` bytes have come and no end. */
 bool lc_policy_open_line(struct lc_policy *policy, size_t len);
 

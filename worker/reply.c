@@ -28,8 +28,19 @@ static void release_piece(struct lc_piece *piece)
     free(piece);
 }
 
+/* A client that does not take its answers is not read from meanwhile: nothing of it but the room
+ * in its socket counts until the queue is empty. */
+static void wait_for_room(struct lc_conn *conn)
+{
+    uv_update_time(&conn->server->loop); /* the call in hand may be a slow one */
+    lc_conn_watch(conn, UV_WRITABLE);
+    lc_conn_deadline(conn, LC_DEADLINE_WRITE);
+}
+
 static void enqueue(struct lc_conn *conn, struct lc_piece *piece)
 {
+    if (conn->queue == NULL)
+        wait_for_room(conn);
     piece->next = NULL;
     *conn->queue_end = piece;
     conn->queue_end = &piece->next;
@@ -113,14 +124,6 @@ static ssize_t write_some(struct lc_conn *conn, const struct iovec *parts, int c
     return n;
 }
 
-static void wait_for_room(struct lc_conn *conn)
-{
-    if (!(conn->events & UV_WRITABLE)) {
-        lc_conn_watch(conn, conn->events | UV_WRITABLE);
-        lc_conn_deadline(conn, LC_DEADLINE_WRITE);
-    }
-}
-
 /* Takes `n` sent bytes off the queue. */
 static void advance_queue(struct lc_conn *conn, size_t n)
 {
@@ -135,6 +138,7 @@ static void advance_queue(struct lc_conn *conn, size_t n)
         release_piece(piece);
     }
     if (n > 0) {
+        lc_assert(conn->queue != NULL);
         conn->queue->at += n;
         conn->queue->len -= n;
     }
@@ -166,7 +170,7 @@ void lc_reply_on_writable(struct lc_conn *conn)
     bool has_moved = write_queue(conn);
 
     if (conn->queue == NULL)
-        lc_conn_watch(conn, conn->events & ~UV_WRITABLE);
+        lc_conn_no_deadline(conn);
     else if (has_moved)
         lc_conn_deadline(conn, LC_DEADLINE_WRITE);
 }
@@ -189,16 +193,15 @@ void lc_reply_flush(struct lc_conn *conn)
         held.at += n;
         held.len -= (size_t)n;
     }
-    if (held.len != 0) {
-        enqueue_copy(conn, held);
-        wait_for_room(conn);
-    }
+    enqueue_copy(conn, held);
 }
 
 void lc_reply_flush_all(struct lc_server *server)
 {
-    while (!lc_list_is_empty(&server->held))
-        lc_reply_flush(LC_LIST_FIRST(&server->held, struct lc_conn, held));
+    struct lc_conn *conn;
+
+    while ((conn = LC_LIST_FIRST(&server->held, struct lc_conn, held)) != NULL)
+        lc_reply_flush(conn);
     server->turn_used = 0;
 }
 
@@ -265,7 +268,6 @@ static void send_large(struct lc_conn *conn, struct lc_slice text, struct lc_sli
         enqueue_owned(conn, rest, release, owner);
     else
         enqueue_copy(conn, rest);
-    wait_for_room(conn);
 }
 
 static enum lc_flow flow(const struct lc_conn *conn)
@@ -340,8 +342,11 @@ static enum lc_flow on_wait(struct lc_request *request)
             on_write_failed(conn);
             break;
         }
-        if (poll(&room, 1, 1000) > 0 && write_queue(conn))
-            last_moved = now;
+        /* A socket counts as writable only when much of it is free; a slow client makes little
+         * room at a time. */
+        poll(&room, 1, 500);
+        if (write_queue(conn))
+            last_moved = lc_clock_ms();
     }
     return conn->is_gone ? LC_FLOW_GONE : LC_FLOW_GO;
 }
@@ -360,7 +365,8 @@ static bool may_keep(const struct lc_request *request)
     const struct lc_conn *conn = conn_of(request);
     const struct lc_server *server = conn->server;
 
-    return server->config->keepalive > 0 && !server->is_draining && !conn->has_eof;
+    return server->config->keepalive > 0 && !server->is_draining &&
+           (!conn->has_eof || conn->pending_len != 0);
 }
 
 static struct lc_slice date_line(const struct lc_request *request)

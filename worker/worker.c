@@ -78,10 +78,12 @@ void lc_server_time_call(struct lc_server *server)
 {
     uint64_t now_us = lc_clock_us();
 
-    if (now_us - server->now_us > SLOW_CALL_US)
+    if (now_us - server->now_us > SLOW_CALL_US) {
         server->slow_memory = SLOW_MEMORY;
-    else if (server->slow_memory > 0)
+        uv_update_time(&server->loop); /* deadlines begin now, not before the call */
+    } else if (server->slow_memory > 0) {
         server->slow_memory--;
+    }
     server->now_us = now_us;
 }
 
@@ -357,6 +359,7 @@ static void close_loop(struct lc_server *server)
 static void tear_down(struct lc_server *server)
 {
     server->is_stopping = true;
+    lc_reply_flush_all(server);
     LC_LIST_EACH_SAFE (at, &server->conns)
         lc_conn_abandon(LC_CONTAINER(at, struct lc_conn, all));
     if (server->pipeline != NULL)

@@ -31,6 +31,7 @@ static const char help[] =
     "  -p, --pidfile PIDFILE  the server's pidfile\n"
     "      --pid PID          or the process id of its master\n"
     "  -h, --help             this text\n"
+    "  -v, --version          the version\n"
     "\n"
     "Commands:\n"
     "  reload                 read the configuration and start new workers (SIGHUP)\n"
@@ -127,15 +128,15 @@ static int check_is_master(long pid)
 static bool is_pending(long pid, int sig)
 {
     LC_AUTOFREE char *path = lc_printf("/proc/%ld/status", pid);
+    static const char label[] = "\nShdPnd:";
     char text[8192];
-    unsigned long long pending = 0;
 
     if (read_start(path, text, sizeof(text)) < 0)
         return false;
-    const char *line = strstr(text, "\nShdPnd:");
-    if (line == NULL || sscanf(line, "\nShdPnd: %llx", &pending) != 1)
+    const char *line = strstr(text, label);
+    if (line == NULL)
         return false;
-    return pending >> (sig - 1) & 1;
+    return strtoull(line + strlen(label), NULL, 16) >> (sig - 1) & 1;
 }
 
 /* Two signals of a kind that wait together are only one. */
@@ -238,26 +239,49 @@ static int carry_out(long pid, const struct order *order)
 
 /* ---- the command line ---- */
 
+static const struct option options[] = {
+    {"pidfile", required_argument, NULL, 'p'},
+    {"pid", required_argument, NULL, 'i'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'v'},
+    {0},
+};
+
 static int show_help(void)
 {
     printf("%s%s", usage, help);
     return 0;
 }
 
+static int show_version(void)
+{
+    puts("licornectl (licorne " LICORNE_VERSION ")");
+    return 0;
+}
+
+/* What getopt_long did not like: `word` is the argument where it stopped, `complaint` ':' when a
+ * value is missing. */
+static int refuse_option(const char *word, int complaint)
+{
+    if (complaint == ':')
+        return fail(EXIT_USAGE, "option '%s' needs a value", word);
+    for (const struct option *known = options; known->name != NULL; known++)
+        if (optopt == known->val)
+            return fail(EXIT_USAGE, "option '%s' takes no value", word);
+    if (optopt != 0) /* a letter, perhaps amid others */
+        return fail(EXIT_USAGE, "unrecognized option '-%c'", optopt);
+    return fail(EXIT_USAGE, "unrecognized option '%s'", word);
+}
+
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"pidfile", required_argument, NULL, 'p'},
-        {"pid", required_argument, NULL, 'i'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
-    };
     const char *pidfile = NULL;
     struct order order;
     long pid = 0;
     int option;
 
-    while ((option = getopt_long(argc, argv, "p:h", options, NULL)) >= 0) {
+    opterr = 0; /* getopt would say it in its own words */
+    while ((option = getopt_long(argc, argv, ":p:hv", options, NULL)) >= 0) {
         switch (option) {
         case 'p': pidfile = optarg; break;
         case 'i':
@@ -265,7 +289,8 @@ int main(int argc, char **argv)
                 return fail(EXIT_USAGE, "'%s' is no process id", optarg);
             break;
         case 'h': return show_help();
-        default: fputs(usage, stderr); return EXIT_USAGE;
+        case 'v': return show_version();
+        default: return refuse_option(argv[optind - 1], option);
         }
     }
 

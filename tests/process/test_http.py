@@ -139,6 +139,20 @@ def test_wsgi_errors_go_to_the_error_log(server):
     server.wait_for_log("a word for the log\n")
 
 
+@pytest.mark.parametrize("request_head, text", [
+    (b"get / HTTP/1.1\r\n", "Invalid HTTP method: 'get'"),
+    (b"GET / HTTP/3.0\r\n", "Invalid HTTP Version: (3, 0)"),
+    (b"GET /\r\n", "Invalid HTTP request line: 'GET /'"),
+    (b"GET / HTTP/1.1\r\nTransfer-Encoding: rot13\r\n", "Unsupported transfer coding: 'rot13'"),
+    (b"GET / HTTP/1.1\r\nX: " + b"x" * 9000 + b"\r\n", "limit request headers fields size"),
+], ids=["method", "version", "line", "coding", "size"])
+def test_the_log_says_who_sent_a_malformed_request(server, request_head, text):
+    with server.client() as client:
+        client.send(request_head + b"\r\n")
+        assert client.response().is_last
+    server.wait_for_log(f"[WARNING] Invalid request from ip=127.0.0.1: {text}\n")
+
+
 def test_a_thread_writes_to_wsgi_errors_without_waiting_for_another_request(serve):
     server = serve()
     assert server.get("/complain_later").status == 200
@@ -146,8 +160,9 @@ def test_a_thread_writes_to_wsgi_errors_without_waiting_for_another_request(serv
 
 
 @pytest.mark.parametrize("request_head, status, text", [
-    (b"GET / HTTP/2.0\r\n", 400, b"Invalid HTTP Version"),
-    (b"get / HTTP/1.1\r\n", 400, b"Invalid HTTP method: &#x27;get&#x27;"),
+    (b"GET / HTTP/2.0\r\n", 400,
+     b"Invalid HTTP Version &#x27;Invalid HTTP Version: (2, 0)&#x27;"),
+    (b"get / HTTP/1.1\r\n", 400, b"Invalid Method &#x27;Invalid HTTP method: &#x27;get&#x27;&#x27;"),
     (b"GET /\r\n", 400, b"Invalid Request Line"),
     (b"GET /" + b"x" * 5000 + b" HTTP/1.1\r\n", 400, b"Request Line is too large"),
     (b"GET / HTTP/1.1\r\nHost : t\r\n", 400, b"Invalid HTTP header name"),

@@ -227,6 +227,13 @@ def test_a_worker_that_reached_max_requests_is_replaced_and_fails_no_request(sta
     assert len(server.access_lines()) == load.answered
 
 
+def test_a_resized_terminal_is_no_reason_to_warn(serve):
+    server = serve("--log-level", "debug")
+    server.send_signal(signal.SIGWINCH)
+    server.wait_for_log("[DEBUG] SIGWINCH ignored. Not daemonized")
+    assert "[WARNING]" not in server.stderr
+
+
 # --- processes that die --------------------------------------------------------------------------
 
 def test_a_killed_logger_is_replaced_and_no_line_is_lost(start):

@@ -1,4 +1,5 @@
 """What cannot start says why in one clear line, with Gunicorn's exit codes, and no traceback."""
+import os
 import socket
 import sys
 
@@ -54,6 +55,18 @@ def test_a_wrong_setting_is_named_and_ends_with_1(arguments, words, tmp_path):
     assert error.startswith("Error: ")
     for word in words:
         assert word in error
+
+
+def test_a_pidfile_of_a_running_server_ends_with_1_and_says_so_alone(tmp_path):
+    (tmp_path / "pid").write_text(f"{os.getpid()}\n")
+    done = run_app("served", "--pid", tmp_path / "pid")
+    assert done.returncode == 1
+    assert lines(done.stderr) == [f"Error: Already running on PID {os.getpid()} "
+                                  f"(or pid file '{tmp_path / 'pid'}' is stale)"]
+    missing = run_app("served", "--pid", tmp_path / "missing" / "pid")
+    assert missing.returncode == 1
+    assert lines(missing.stderr) == [f"Error: {tmp_path / 'missing'} doesn't exist. "
+                                     "Can't create pidfile."]
 
 
 @pytest.mark.parametrize("line, words", [

@@ -40,10 +40,10 @@ def environment(changes=None):
     return clean
 
 
-def run(*arguments, folder=None, env=None, seconds=20):
-    """The program as a command that ends by itself."""
-    assert PROGRAM.exists(), f"{PROGRAM} is missing: ./dev build"
-    done = subprocess.run([str(PROGRAM), *map(str, arguments)], cwd=folder,
+def run(*arguments, program=PROGRAM, folder=None, env=None, seconds=20):
+    """A program of ours as a command that ends by itself."""
+    assert program.exists(), f"{program} is missing: ./dev build"
+    done = subprocess.run([str(program), *map(str, arguments)], cwd=folder,
                           env=environment(env), stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, timeout=seconds, check=False)
     assert not REPORT.search(done.stderr), done.stderr

@@ -144,48 +144,36 @@ static void the_request_line_has_three_parts(void **state)
                      "GET http://a/b?c path=/b query=c 11");
     is_understood_as("GET //a/b HTTP/1.1\r\n\r\n", "GET //a/b path=//a/b query= 11");
 
-    is_refused("GET /\r\n\r\n", 400,
-               "Invalid Request Line 'Invalid HTTP request line: 'GET /''");
-    is_refused("\r\nGET / HTTP/1.1\r\n\r\n", 400,
-               "Invalid Request Line 'Invalid HTTP request line: '''");
+    is_refused("GET /\r\n\r\n", 400, "Invalid HTTP request line: 'GET /'");
+    is_refused("\r\nGET / HTTP/1.1\r\n\r\n", 400, "Invalid HTTP request line: ''");
     is_refused("GET  / HTTP/1.1\r\n\r\n", 400,
-               "Invalid Request Line 'Invalid HTTP request line: 'GET  / HTTP/1.1''");
+               "Invalid HTTP request line: 'GET  / HTTP/1.1'");
     is_refused("GET a HTTP/1.1\r\n\r\n", 400,
-               "Invalid Request Line 'Invalid HTTP request line: 'GET a HTTP/1.1''");
+               "Invalid HTTP request line: 'GET a HTTP/1.1'");
     is_refused("GET * HTTP/1.1\r\n\r\n", 400,
-               "Invalid Request Line 'Invalid HTTP request line: 'GET * HTTP/1.1''");
+               "Invalid HTTP request line: 'GET * HTTP/1.1'");
     is_refused("GET /\x01 HTTP/1.1\r\n\r\n", 400,
-               "Invalid Request Line 'Invalid HTTP request line: 'GET /\\x01 HTTP/1.1''");
-    is_refused(" GET / HTTP/1.1\r\n\r\n", 400,
-               "Invalid Method 'Invalid HTTP method: '''");
+               "Invalid HTTP request line: 'GET /\\x01 HTTP/1.1'");
+    is_refused(" GET / HTTP/1.1\r\n\r\n", 400, "Invalid HTTP method: ''");
 }
 
 static void methods_are_conventional_tokens(void **state)
 {
-    is_refused("get / HTTP/1.1\r\n\r\n", 400,
-               "Invalid Method 'Invalid HTTP method: 'get''");
-    is_refused("GE / HTTP/1.1\r\n\r\n", 400,
-               "Invalid Method 'Invalid HTTP method: 'GE''");
-    is_refused("G#T / HTTP/1.1\r\n\r\n", 400,
-               "Invalid Method 'Invalid HTTP method: 'G#T''");
-    is_refused("G(T / HTTP/1.1\r\n\r\n", 400,
-               "Invalid Method 'Invalid HTTP method: 'G(T''");
+    is_refused("get / HTTP/1.1\r\n\r\n", 400, "Invalid HTTP method: 'get'");
+    is_refused("GE / HTTP/1.1\r\n\r\n", 400, "Invalid HTTP method: 'GE'");
+    is_refused("G#T / HTTP/1.1\r\n\r\n", 400, "Invalid HTTP method: 'G#T'");
+    is_refused("G(T / HTTP/1.1\r\n\r\n", 400, "Invalid HTTP method: 'G(T'");
 }
 
 static void only_version_1_is_spoken(void **state)
 {
-    is_refused("GET / HTTP/2.0\r\n\r\n", 400,
-               "Invalid HTTP Version 'Invalid HTTP Version: (2, 0)'");
-    is_refused("GET / HTTP/0.9\r\n\r\n", 400,
-               "Invalid HTTP Version 'Invalid HTTP Version: (0, 9)'");
-    is_refused("GET / http/1.1\r\n\r\n", 400,
-               "Invalid HTTP Version 'Invalid HTTP Version: 'http/1.1''");
-    is_refused("GET / HTTP/1.1 \r\n\r\n", 400,
-               "Invalid HTTP Version 'Invalid HTTP Version: 'HTTP/1.1 ''");
-    is_refused("GET / HTTP/1.10\r\n\r\n", 400,
-               "Invalid HTTP Version 'Invalid HTTP Version: 'HTTP/1.10''");
+    is_refused("GET / HTTP/2.0\r\n\r\n", 400, "Invalid HTTP Version: (2, 0)");
+    is_refused("GET / HTTP/0.9\r\n\r\n", 400, "Invalid HTTP Version: (0, 9)");
+    is_refused("GET / http/1.1\r\n\r\n", 400, "Invalid HTTP Version: 'http/1.1'");
+    is_refused("GET / HTTP/1.1 \r\n\r\n", 400, "Invalid HTTP Version: 'HTTP/1.1 '");
+    is_refused("GET / HTTP/1.10\r\n\r\n", 400, "Invalid HTTP Version: 'HTTP/1.10'");
     is_refused("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400,
-               "Invalid Request Line 'Invalid HTTP request line: 'PRI * HTTP/2.0''");
+               "Invalid HTTP request line: 'PRI * HTTP/2.0'");
 }
 
 static void a_long_request_line_is_refused_at_the_limit(void **state)
@@ -244,8 +232,7 @@ static void field_values_hold_no_control_bytes(void **state)
 
 static void lines_end_in_cr_lf_only(void **state)
 {
-    is_refused("GET / HTTP/1.1\nHost: a\n\n", 400,
-               "Invalid HTTP Version 'Invalid HTTP Version: 'HTTP/1.1\\n''");
+    is_refused("GET / HTTP/1.1\nHost: a\n\n", 400, "Invalid HTTP Version: 'HTTP/1.1\\n'");
     is_refused("GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n", 400,
                "Invalid HTTP Header: 'Host: a'");
     is_refused("GET / HTTP/1.1\r\nHost: a\r\n\n", 400, "Invalid HTTP Header: ''");
@@ -258,9 +245,8 @@ static void too_many_or_too_large_fields_are_431(void **state)
     static const struct lc_limits small = {4094, 2, 10};
     static const char *const refused[][2] = {
         {"GET / HTTP/1.1\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n",
-         "Error parsing headers: 'limit request headers fields'"},
-        {"GET / HTTP/1.1\r\nA: 345678\r\n\r\n",
-         "Error parsing headers: 'limit request headers fields size'"},
+         "limit request headers fields"},
+        {"GET / HTTP/1.1\r\nA: 345678\r\n\r\n", "limit request headers fields size"},
     };
 
     for (size_t i = 0; i < LC_COUNT(refused); i++) {
