@@ -21,6 +21,7 @@ enum { LINE_LIMIT = 65536 };
 
 static const char plain[] = " \t;#";
 static const char disguised[] = "\x1c\x1d\x1e\x1f";
+static const char disguised_semicolon[] = "\x1e";
 
 struct reader {
     FILE *in;
@@ -77,23 +78,6 @@ static bool is_comment(const char *line)
     return strncasecmp(line, "rem", 3) == 0 && (line[3] == '\0' || is_blank(line[3]));
 }
 
-/* What follows a blank and a semicolon is a comment. */
-static void cut_comment(char *line)
-{
-    for (char *at = line; *at != '\0'; at++)
-        if (*at == ';' && at > line && is_blank(at[-1])) {
-            *at = '\0';
-            break;
-        }
-}
-
-static void trim_end(char *text, size_t len)
-{
-    while (len > 0 && is_blank(text[len - 1]))
-        len--;
-    text[len] = '\0';
-}
-
 static void disguise(char *text, const char *from, const char *to)
 {
     for (; *text != '\0'; text++) {
@@ -102,6 +86,26 @@ static void disguise(char *text, const char *from, const char *to)
         if (found != NULL)
             *text = to[found - from];
     }
+}
+
+/* What follows a blank and a semicolon is a comment; the first semicolon decides. Those that stay
+ * are the value's, and inih must not take a later one for a comment. */
+static void cut_comment(char *line)
+{
+    char *at = strchr(line, ';');
+    char *value = strpbrk(line, "=:");
+
+    if (at != NULL && at > line && is_blank(at[-1]))
+        *at = '\0';
+    else if (value != NULL)
+        disguise(value, ";", disguised_semicolon);
+}
+
+static void trim_end(char *text, size_t len)
+{
+    while (len > 0 && is_blank(text[len - 1]))
+        len--;
+    text[len] = '\0';
 }
 
 /* 0, or -1: the line holds bytes that no configuration has. */
@@ -380,8 +384,7 @@ static int on_piece(struct reader *r, const char *section, const char *name,
 {
     LC_AUTOFREE char *text = lc_strdup(value);
 
-    if (r->continues || r->is_glued)
-        disguise(text, disguised, plain);
+    disguise(text, disguised, plain);
     if (r->setting != NULL && r->is_glued)
         glue(&r->values, text);
     else if (r->setting != NULL && r->continues)

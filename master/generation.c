@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/path.h"
 #include "config/config.h"
 #include "master/pidfile.h"
 
@@ -38,15 +39,6 @@ static bool has_pidfile(const struct lc_generation *generation, const char *path
            strcmp(generation->pidfile, path) == 0;
 }
 
-static char *absolute(const char *path)
-{
-    LC_AUTOFREE char *folder = NULL;
-
-    if (*path == '/' || (folder = getcwd(NULL, 0)) == NULL)
-        return lc_strdup(path);
-    return lc_printf("%s/%s", folder, path);
-}
-
 /* Sets the path only when the file is there: closing removes no stranger's. */
 int lc_generation_open_pidfile(struct lc_generation *generation,
                                const struct lc_generation *running, struct lc_error *err)
@@ -54,7 +46,7 @@ int lc_generation_open_pidfile(struct lc_generation *generation,
     if (generation->config->pidfile == NULL)
         return 0;
 
-    LC_AUTOFREE char *path = absolute(generation->config->pidfile);
+    LC_AUTOFREE char *path = lc_path_absolute(generation->config->pidfile);
     if (!has_pidfile(running, path) && lc_pidfile_create(path, getpid(), err) < 0)
         return -1;
     generation->pidfile = lc_take(&path);

@@ -2,6 +2,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "base/path.h"
 #include "config/address.h"
 #include "config/config.h"
 #include "master/signal.h"
@@ -38,21 +39,12 @@ static void unlink_own(const struct lc_origin *origin)
         unlink(origin->file);
 }
 
-static char *absolute(const char *path)
-{
-    LC_AUTOFREE char *folder = NULL;
-
-    if (*path == '/' || (folder = getcwd(NULL, 0)) == NULL)
-        return lc_strdup(path);
-    return lc_printf("%s/%s", folder, path);
-}
-
 static int parse(struct lc_origin *origin, const char *spec, struct lc_error *err)
 {
     if (lc_address_parse(spec, &origin->address, err) < 0)
         return -1;
     if (origin->address.kind == LC_ADDRESS_UNIX)
-        origin->file = absolute(origin->address.path);
+        origin->file = lc_path_absolute(origin->address.path);
     return 0;
 }
 

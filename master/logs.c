@@ -5,6 +5,7 @@
 #include "base/inherit.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/path.h"
 #include "config/config.h"
 #include "master/reap.h"
 #include "master/spawn.h"
@@ -57,28 +58,33 @@ static void tell(struct lc_master *m, enum lc_msg_type type, const void *payload
         lc_log(LC_ERROR, "The logger could not be told: %s", strerror(errno));
 }
 
-static size_t put_text(char *at, size_t room, const char *text)
+/* The logger stays in the folder in which it was started, while a reload may bring the master to
+ * another one (chdir): it gets absolute paths. */
+static size_t put_target(char *at, size_t room, const char *target)
 {
-    size_t len = text == NULL ? 0 : strnlen(text, room - 1);
+    bool is_path = target != NULL && *target != '\0' && strcmp(target, "-") != 0;
+    LC_AUTOFREE char *path = is_path ? lc_path_absolute(target) : lc_strdup(target);
+    size_t len = path == NULL ? 0 : strnlen(path, room - 1);
 
-    memcpy(at, text == NULL ? "" : text, len);
+    memcpy(at, path == NULL ? "" : path, len);
     at[len] = '\0';
     return len + 1;
 }
 
 static void tell_streams(struct lc_master *m)
 {
-    static char payload[LC_STREAM_COUNT * 8192];
+    enum { ROOM = 8192 };
+    static char payload[LC_STREAM_COUNT * ROOM];
     const struct lc_config *config = m->serving->config;
     size_t len = 0;
 
     for (int id = 0; id < LC_STREAM_COUNT; id++)
         switch ((enum lc_stream_id)id) {
         case LC_STREAM_ERROR:
-            len += put_text(payload + len, 8192, config->errorlog);
+            len += put_target(payload + len, ROOM, config->errorlog);
             break;
         case LC_STREAM_ACCESS:
-            len += put_text(payload + len, 8192, config->accesslog);
+            len += put_target(payload + len, ROOM, config->accesslog);
             break;
         case LC_STREAM_COUNT: break;
         }

@@ -156,6 +156,26 @@ def test_an_application_that_hangs_while_it_is_imported_does_not_hold_up_the_nex
     assert "not ready after 2 s, and another reload was asked for" in server.stderr
 
 
+def test_a_relative_log_follows_chdir_when_a_reload_enters_another_folder(start, tmp_path):
+    for release in ("first", "second"):
+        (tmp_path / release).mkdir()
+        write_app(tmp_path / release, release)
+    current = tmp_path / "current"
+    current.symlink_to("first")
+    server = start("--chdir", current, "--access-logfile", "access.log", "mine")
+    assert server.get("/").body == b"first"
+    before = server.workers()
+
+    current.unlink()
+    current.symlink_to("second")
+    server.send_signal(signal.SIGHUP)
+    server.wait_for_workers(1, without=before)
+    assert server.get("/").body == b"second"
+    server.stop()
+    for release in ("first", "second"):
+        assert len((tmp_path / release / "access.log").read_text().splitlines()) == 1
+
+
 def test_a_broken_configuration_keeps_the_old_workers(start, tmp_path):
     settings = tmp_path / "licorne.ini"
     settings.write_text("[server]\nworkers = 2\n")

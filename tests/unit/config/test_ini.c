@@ -90,6 +90,16 @@ static void comments_are_no_values(void **state)
     assert_int_equal(g->source.count, 2);
 }
 
+static void only_the_first_semicolon_of_a_line_can_begin_a_comment(void **state)
+{
+    const struct given *g = given_text(state, "[server]\n"
+                                              "proc_name = a;b ; c\n"
+                                              "chdir = d ;e ; f\n");
+
+    assert_string_equal(value_of(g, LC_SET_proc_name), "a;b ; c");
+    assert_string_equal(value_of(g, LC_SET_chdir), "d");
+}
+
 static void lines_that_begin_with_a_blank_make_a_list(void **state)
 {
     const struct given *g = given_text(state, "[server]\n"
@@ -317,6 +327,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(options_of_server_are_settings_with_their_line),
         TEST(comments_are_no_values),
+        TEST(only_the_first_semicolon_of_a_line_can_begin_a_comment),
         TEST(lines_that_begin_with_a_blank_make_a_list),
         TEST(the_first_option_of_a_section_may_be_indented),
         TEST(the_last_of_several_options_of_a_name_counts),
