@@ -416,7 +416,7 @@ int lc_worker_check(const struct lc_config *config)
 
     lc_access_log_destroy(access_log);
     if (pipeline == NULL) {
-        fprintf(stderr, "\nError: %s\n", err.text);
+        fprintf(stderr, "\nError while loading the application:\n\n%s\n", err.text);
         return -1;
     }
     lc_pipeline_turn_end(pipeline);
