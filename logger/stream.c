@@ -244,11 +244,6 @@ size_t lc_stream_waiting(const struct lc_stream *stream)
     return lc_backlog_count(&stream->backlog);
 }
 
-uint64_t lc_stream_dropped(const struct lc_stream *stream)
-{
-    return stream->backlog.dropped;
-}
-
 bool lc_stream_is_in_trouble(const struct lc_stream *stream)
 {
     return stream->trouble != 0;

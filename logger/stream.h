@@ -42,7 +42,6 @@ void lc_stream_drain(struct lc_stream *stream, uint64_t end_ms);
 void lc_stream_take_over(struct lc_stream *fresh, struct lc_stream *old);
 
 size_t lc_stream_waiting(const struct lc_stream *stream); /* records not yet written */
-uint64_t lc_stream_dropped(const struct lc_stream *stream);
 bool lc_stream_is_in_trouble(const struct lc_stream *stream); /* writing fails */
 bool lc_stream_needs_tick(const struct lc_stream *stream);
 bool lc_stream_is_same_target(const struct lc_stream *a, const struct lc_stream *b);

@@ -94,11 +94,6 @@ void lc_reply_discard(struct lc_conn *conn)
     drop_queue(conn);
 }
 
-bool lc_reply_is_pending(const struct lc_conn *conn)
-{
-    return conn->held_len != 0 || conn->queue != NULL;
-}
-
 /* The client has gone: the application learns it with its next write. */
 static void on_write_failed(struct lc_conn *conn)
 {

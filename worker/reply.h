@@ -18,6 +18,3 @@ void lc_reply_on_writable(struct lc_conn *conn);
 
 /* Forgets everything unsent. */
 void lc_reply_discard(struct lc_conn *conn);
-
-/* Whether anything is held or queued. */
-bool lc_reply_is_pending(const struct lc_conn *conn);
