@@ -1,35 +1,26 @@
 #include "worker/conn.h"
 
 #include "app/access.h"
-#include "app/error_page.h"
 #include "app/pipeline.h"
 #include "base/clock.h"
-#include "base/fd.h"
 #include "base/inherit.h"
 #include "base/mem.h"
 #include "base/scoreboard.h"
 #include "config/config.h"
 #include "worker/accept.h"
 #include "worker/exchange.h"
+#include "worker/intake.h"
 #include "worker/reply.h"
 
 #include <licorne/error.h>
 #include <licorne/log.h>
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-enum {
-    PENDING_MAX = 64 * 1024, /* bytes read ahead while the application has the request */
-    DRAIN_QUIET_MS = 250,    /* see lc_conn_drain */
-};
-
-static void conn_enter(struct lc_conn *conn, enum lc_conn_state next);
-static void take_input(struct lc_conn *conn, struct lc_slice input);
+enum { DRAIN_QUIET_MS = 250 }; /* see lc_conn_drain */
 
 /* --- deadlines and events -------------------------------------------------------------- */
 
@@ -98,13 +89,13 @@ void lc_conn_open(struct lc_server *server, int fd, const struct lc_listener *li
     struct lc_conn *conn = lc_new(struct lc_conn);
 
     conn->server = server;
-    conn->fd = fd;
+    lc_wire_init(&conn->wire, fd);
     conn->queue_end = &conn->queue;
     lc_list_init(&conn->due);
     lc_list_init(&conn->held);
     describe_peer(conn, listener, peer);
     if (uv_poll_init(&server->loop, &conn->poll, fd) != 0) {
-        close(fd);
+        lc_wire_close(&conn->wire);
         free(conn);
         return;
     }
@@ -127,27 +118,20 @@ static void drop_exchange(struct lc_conn *conn)
     conn->exchange = NULL;
 }
 
-static void drop_pending(struct lc_conn *conn)
-{
-    free(conn->pending);
-    conn->pending = NULL;
-    conn->pending_len = conn->pending_room = 0;
-}
-
 static void close_now(struct lc_conn *conn)
 {
     struct lc_server *server = conn->server;
 
     lc_reply_discard(conn);
     drop_exchange(conn);
-    drop_pending(conn);
+    lc_intake_drop(conn);
     if (conn->keep.release != NULL)
         conn->keep.release(conn->keep.data);
     lc_conn_no_deadline(conn);
     lc_list_remove(&conn->all);
     server->conn_count--;
     uv_close((uv_handle_t *)&conn->poll, on_closed);
-    close(conn->fd);
+    lc_wire_close(&conn->wire);
     lc_accept_resume(server);
     lc_server_stop_if_done(server);
 }
@@ -170,14 +154,14 @@ static const unsigned may_follow[] = {
 static void finish_request(struct lc_conn *conn);
 static void start_request(struct lc_conn *conn);
 
-static void wait_for_request(struct lc_conn *conn)
+void lc_conn_await_request(struct lc_conn *conn)
 {
     lc_conn_deadline(conn,
                      conn->server->is_draining ? LC_DEADLINE_DRAIN : LC_DEADLINE_IDLE);
 }
 
 /* What a state needs starts here. */
-static void conn_enter(struct lc_conn *conn, enum lc_conn_state next)
+void lc_conn_enter(struct lc_conn *conn, enum lc_conn_state next)
 {
     struct lc_server *server = conn->server;
 
@@ -198,12 +182,12 @@ static void conn_enter(struct lc_conn *conn, enum lc_conn_state next)
     case LC_CONN_IDLE:
         drop_exchange(conn);
         conn->active_ms = uv_now(&server->loop);
-        wait_for_request(conn);
+        lc_conn_await_request(conn);
         break;
     case LC_CONN_LINGERING:
         drop_exchange(conn);
-        drop_pending(conn);
-        shutdown(conn->fd, SHUT_WR);
+        lc_intake_drop(conn);
+        lc_wire_shutdown(&conn->wire);
         lc_conn_watch(conn, UV_READABLE);
         lc_conn_deadline(conn,
                          server->is_draining ? LC_DEADLINE_DRAIN : LC_DEADLINE_LINGER);
@@ -245,7 +229,7 @@ static void call_application(struct lc_conn *conn,
     lc_slot_put_down(slot);
     lc_server_time_call(server);
     if (request->response.is_ended)
-        conn_enter(conn, LC_CONN_REPLYING);
+        lc_conn_enter(conn, LC_CONN_REPLYING);
 }
 
 static void start_request(struct lc_conn *conn)
@@ -266,7 +250,7 @@ static void resume_request(struct lc_conn *conn)
 
 void lc_conn_on_ended(struct lc_conn *conn)
 {
-    conn_enter(conn, LC_CONN_REPLYING);
+    lc_conn_enter(conn, LC_CONN_REPLYING);
     /* What came meanwhile is for the next turn: another request's handler is on the stack. */
     if (conn->state == LC_CONN_IDLE)
         lc_conn_watch(conn, UV_WRITABLE);
@@ -286,13 +270,13 @@ static void complete_request(struct lc_conn *conn)
         lc_access_log_write(server->access_log, &exchange->request, lc_clock_us());
 
     if (conn->is_gone || exchange->is_broken)
-        conn_enter(conn, LC_CONN_CLOSED);
+        lc_conn_enter(conn, LC_CONN_CLOSED);
     else if (!conn->closes)
-        conn_enter(conn, LC_CONN_IDLE);
+        lc_conn_enter(conn, LC_CONN_IDLE);
     else if (conn->lingers && !conn->has_eof)
-        conn_enter(conn, LC_CONN_LINGERING);
+        lc_conn_enter(conn, LC_CONN_LINGERING);
     else
-        conn_enter(conn, LC_CONN_CLOSED);
+        lc_conn_enter(conn, LC_CONN_CLOSED);
 }
 
 static void finish_request(struct lc_conn *conn)
@@ -312,294 +296,6 @@ static void finish_request(struct lc_conn *conn)
         complete_request(conn);
 }
 
-/* The request cannot be read on: says why, and closes. */
-static void refuse(struct lc_conn *conn, int status, const char *reason, const char *text)
-{
-    struct lc_exchange *exchange = conn->exchange;
-    struct lc_request *request = &exchange->request;
-    struct lc_slice answer = lc_error_answer(&request->arena, status, reason,
-                                             lc_slice(text));
-
-    request->response = (struct lc_response){.status = status, .is_ended = true};
-    request->response.written =
-        lc_error_page(&request->arena, reason, lc_slice(text)).len;
-    request->wants_close = false;                  /* more may be coming: linger */
-    lc_request_relocate(request, &exchange->head); /* the log line may have to wait */
-    lc_reply_raw(conn, answer);
-    conn_enter(conn, LC_CONN_REPLYING);
-}
-
-static void refuse_fault(struct lc_conn *conn)
-{
-    const struct lc_fault *fault = &conn->exchange->fault;
-    char page_text[sizeof(fault->text) + 64];
-
-    lc_fault_page_text(page_text, sizeof(page_text), fault);
-    if (fault->status != 500) /* else it is not the client's */
-        lc_log(LC_WARN, "Invalid request from ip=%s: %s", conn->remote_addr, fault->text);
-    refuse(conn, fault->status, fault->reason, page_text);
-}
-
-/* --- reading ----------------------------------------------------------------------------- */
-
-static void grow_pending(struct lc_conn *conn, size_t room)
-{
-    if (conn->pending_room >= room)
-        return;
-    size_t bigger = conn->pending_room == 0 ? 1024 : conn->pending_room;
-
-    while (bigger < room)
-        bigger *= 2;
-    conn->pending = lc_realloc(conn->pending, bigger);
-    conn->pending_room = bigger;
-}
-
-/* What was read and could not be used yet waits for more. */
-static void keep_rest(struct lc_conn *conn, struct lc_slice rest)
-{
-    if (rest.len == 0) {
-        drop_pending(conn);
-        return;
-    }
-    if (conn->pending != NULL && rest.at >= conn->pending &&
-        rest.at < conn->pending + conn->pending_room) {
-        memmove(conn->pending, rest.at, rest.len);
-    } else {
-        grow_pending(conn, rest.len);
-        memcpy(conn->pending, rest.at, rest.len);
-    }
-    conn->pending_len = rest.len;
-}
-
-/* A controller that answers later may go on using every slice that it was given: the request
- * keeps the buffer, and the next bytes get another one. */
-static void keep_buffer(struct lc_conn *conn)
-{
-    struct lc_exchange *exchange = conn->exchange;
-
-    if (exchange->request.is_detached && exchange->body.in_place.len == 0)
-        return;
-    if (conn->pending_len != 0) {
-        exchange->kept = conn->pending;
-        conn->pending = NULL;
-        conn->pending_len = conn->pending_room = 0;
-    } else {
-        exchange->kept = conn->server->read_buffer;
-        conn->server->read_buffer = lc_malloc(LC_READ_SIZE);
-    }
-    exchange->request.is_detached = true;
-    exchange->body.in_place.len = 0;
-}
-
-/* The buffer that the request's slices point into is about to be used again. */
-static bool detach(struct lc_conn *conn)
-{
-    struct lc_exchange *exchange = conn->exchange;
-    struct lc_error err;
-
-    if (conn->state == LC_CONN_HANDLING) {
-        keep_buffer(conn);
-        return true;
-    }
-    lc_request_relocate(&exchange->request, &exchange->head);
-    if (conn->state == LC_CONN_REPLYING || lc_gather_settle(&exchange->body, &err) == 0)
-        return true;
-    lc_log(LC_ERROR, "%s", err.text);
-    return false;
-}
-
-static void send_continue(struct lc_conn *conn)
-{
-    lc_reply_raw(conn, LC_SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
-    lc_reply_flush(conn);
-}
-
-/* A step through the input. Tells whether it got further, with the input shortened. */
-static bool take_head(struct lc_conn *conn, struct lc_slice *input)
-{
-    struct lc_exchange *exchange = conn->exchange;
-    size_t used;
-
-    enum lc_http1_result result = lc_http1_head(&exchange->http1, *input, &used);
-    exchange->head = (struct lc_slice){input->at,
-                                       result == LC_HTTP1_FAIL ? input->len : used};
-    input->at += used;
-    input->len -= used;
-    switch (result) {
-    case LC_HTTP1_MORE: return false;
-    case LC_HTTP1_DONE: conn_enter(conn, LC_CONN_HANDLING); return true;
-    case LC_HTTP1_HEAD:
-        conn_enter(conn, LC_CONN_RECEIVING);
-        if (exchange->request.expects_100 && input->len == 0)
-            send_continue(conn);
-        return true;
-    case LC_HTTP1_FAIL: refuse_fault(conn); return false;
-    }
-    return false;
-}
-
-static bool take_body(struct lc_conn *conn, struct lc_slice *input)
-{
-    struct lc_exchange *exchange = conn->exchange;
-    size_t used;
-
-    enum lc_http1_result result = lc_http1_body(&exchange->http1, *input, &used);
-    input->at += used;
-    input->len -= used;
-    switch (result) {
-    case LC_HTTP1_HEAD:
-    case LC_HTTP1_MORE: lc_conn_deadline(conn, LC_DEADLINE_BODY); return false;
-    case LC_HTTP1_DONE: conn_enter(conn, LC_CONN_HANDLING); return true;
-    case LC_HTTP1_FAIL: refuse_fault(conn); return false;
-    }
-    return false;
-}
-
-static void take_input(struct lc_conn *conn, struct lc_slice input)
-{
-    bool goes_on = true;
-
-    while (goes_on && input.len != 0) {
-        switch (conn->state) {
-        case LC_CONN_IDLE:
-            lc_server_start_call(conn->server);
-            conn_enter(conn, LC_CONN_READING);
-            break;
-        case LC_CONN_READING: goes_on = take_head(conn, &input); break;
-        case LC_CONN_RECEIVING: goes_on = take_body(conn, &input); break;
-        case LC_CONN_HANDLING:
-        case LC_CONN_REPLYING: goes_on = false; break;
-        case LC_CONN_LINGERING:
-        case LC_CONN_CLOSED: return;
-        }
-    }
-    switch (conn->state) {
-    case LC_CONN_READING:
-        if (lc_list_is_empty(&conn->due))
-            lc_conn_deadline(conn, LC_DEADLINE_HEAD);
-        break;
-    case LC_CONN_RECEIVING:
-    case LC_CONN_HANDLING:
-    case LC_CONN_REPLYING: /* its log line is still to come */
-        if (!detach(conn)) {
-            lc_conn_abandon(conn);
-            return;
-        }
-        break;
-    case LC_CONN_IDLE: break;
-    case LC_CONN_LINGERING:
-    case LC_CONN_CLOSED: return;
-    }
-    keep_rest(conn, input);
-}
-
-/* Closes as soon as the answers to earlier requests have left. */
-static void leave(struct lc_conn *conn)
-{
-    lc_reply_flush(conn);
-    if (conn->queue == NULL)
-        conn_enter(conn, LC_CONN_CLOSED);
-}
-
-static void on_eof(struct lc_conn *conn)
-{
-    conn->has_eof = true;
-    switch (conn->state) {
-    case LC_CONN_HANDLING:
-    case LC_CONN_REPLYING: /* it may still want its answer */
-        lc_conn_watch(conn, conn->events & ~UV_READABLE);
-        break;
-    case LC_CONN_IDLE:
-    case LC_CONN_READING:
-    case LC_CONN_RECEIVING:
-    case LC_CONN_LINGERING: leave(conn); break;
-    case LC_CONN_CLOSED: break;
-    }
-}
-
-/* All answers have left: the connection goes on with what its client sent meanwhile. */
-static void read_on(struct lc_conn *conn)
-{
-    switch (conn->state) {
-    case LC_CONN_IDLE:
-        wait_for_request(conn);
-        if (conn->pending_len != 0)
-            take_input(conn, (struct lc_slice){conn->pending, conn->pending_len});
-        break;
-    case LC_CONN_READING: lc_conn_deadline(conn, LC_DEADLINE_HEAD); break;
-    case LC_CONN_RECEIVING: lc_conn_deadline(conn, LC_DEADLINE_BODY); break;
-    case LC_CONN_HANDLING:
-    case LC_CONN_REPLYING: break;
-    case LC_CONN_LINGERING:
-    case LC_CONN_CLOSED: break;
-    }
-    if (conn->queue != NULL || conn->state == LC_CONN_CLOSED)
-        return;
-    lc_conn_watch(conn, conn->has_eof ? 0 : UV_READABLE);
-    if (conn->has_eof && conn->state != LC_CONN_HANDLING)
-        leave(conn);
-}
-
-static ssize_t read_some(struct lc_conn *conn, char *into, size_t room)
-{
-    ssize_t n;
-
-    do
-        n = recv(conn->fd, into, room, 0);
-    while (n < 0 && errno == EINTR);
-    return n;
-}
-
-/* Bytes that come while an answer is under way wait, up to a bound. */
-static void read_ahead(struct lc_conn *conn)
-{
-    if (conn->pending_len >= PENDING_MAX) {
-        lc_conn_watch(conn, conn->events & ~UV_READABLE);
-        return;
-    }
-    grow_pending(conn, conn->pending_len + 4096);
-    ssize_t n = read_some(conn, conn->pending + conn->pending_len,
-                          conn->pending_room - conn->pending_len);
-    if (n > 0)
-        conn->pending_len += (size_t)n;
-    else if (n == 0)
-        on_eof(conn);
-    else if (errno != EAGAIN)
-        lc_conn_abandon(conn);
-}
-
-static void on_readable(struct lc_conn *conn)
-{
-    struct lc_server *server = conn->server;
-    struct lc_slice input;
-    ssize_t n;
-
-    if (conn->state == LC_CONN_HANDLING || conn->state == LC_CONN_REPLYING) {
-        read_ahead(conn);
-        return;
-    }
-    if (conn->pending_len == 0) {
-        n = read_some(conn, server->read_buffer, LC_READ_SIZE);
-        input = (struct lc_slice){server->read_buffer, n > 0 ? (size_t)n : 0};
-    } else {
-        /* More of a head: the room doubles, so that slow clients cost little memory. */
-        grow_pending(conn, conn->pending_len + conn->pending_len / 2 + 512);
-        n = read_some(conn, conn->pending + conn->pending_len,
-                      conn->pending_room - conn->pending_len);
-        conn->pending_len += n > 0 ? (size_t)n : 0;
-        input = (struct lc_slice){conn->pending, conn->pending_len};
-    }
-    if (n > 0) {
-        if (conn->state != LC_CONN_LINGERING)
-            take_input(conn, input);
-        return;
-    }
-    if (n == 0)
-        on_eof(conn);
-    else if (errno != EAGAIN)
-        lc_conn_abandon(conn);
-}
-
 static void on_writable(struct lc_conn *conn)
 {
     lc_reply_on_writable(conn);
@@ -610,7 +306,7 @@ static void on_writable(struct lc_conn *conn)
     else if (conn->state == LC_CONN_HANDLING)
         resume_request(conn);
     if (conn->queue == NULL)
-        read_on(conn);
+        lc_intake_read_on(conn);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -625,7 +321,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         on_writable(conn);
     if ((events & UV_READABLE) && (conn->events & UV_READABLE) &&
         conn->state != LC_CONN_CLOSED)
-        on_readable(conn);
+        lc_intake_on_readable(conn);
     if (conn->is_gone && conn->state != LC_CONN_CLOSED)
         lc_conn_abandon(conn);
 }
@@ -647,29 +343,8 @@ void lc_conn_abandon(struct lc_conn *conn)
     case LC_CONN_IDLE:
     case LC_CONN_READING:
     case LC_CONN_RECEIVING:
-    case LC_CONN_LINGERING: conn_enter(conn, LC_CONN_CLOSED); break;
+    case LC_CONN_LINGERING: lc_conn_enter(conn, LC_CONN_CLOSED); break;
     }
-}
-
-static void refuse_late(struct lc_conn *conn)
-{
-    struct lc_exchange *exchange = conn->exchange;
-    bool is_head = conn->state == LC_CONN_READING;
-
-    if (is_head) {
-        exchange->head = (struct lc_slice){conn->pending, conn->pending_len};
-        lc_http1_move(&exchange->http1, conn->pending);
-    }
-    refuse(conn, 408, "Request Timeout",
-           is_head ? "The request head did not arrive in time"
-                   : "The request body did not arrive in time");
-}
-
-static bool is_readable(const struct lc_conn *conn)
-{
-    char byte;
-
-    return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 void lc_conn_expire(struct lc_conn *conn, enum lc_deadline kind)
@@ -681,12 +356,12 @@ void lc_conn_expire(struct lc_conn *conn, enum lc_deadline kind)
     case LC_DEADLINE_IDLE:
     case LC_DEADLINE_DRAIN:
         /* What came while a slow call kept the loop was in time. */
-        if (conn->state != LC_CONN_LINGERING && is_readable(conn))
-            on_readable(conn);
+        if (conn->state != LC_CONN_LINGERING && lc_wire_is_readable(&conn->wire))
+            lc_intake_on_readable(conn);
         else if (conn->state == LC_CONN_IDLE || conn->state == LC_CONN_LINGERING)
-            conn_enter(conn, LC_CONN_CLOSED);
+            lc_conn_enter(conn, LC_CONN_CLOSED);
         else
-            refuse_late(conn);
+            lc_intake_late(conn);
         break;
     case LC_DEADLINE_WRITE:
         on_writable(conn); /* the same */
@@ -696,7 +371,7 @@ void lc_conn_expire(struct lc_conn *conn, enum lc_deadline kind)
             lc_conn_abandon(conn);
         }
         break;
-    case LC_DEADLINE_LINGER: conn_enter(conn, LC_CONN_CLOSED); break;
+    case LC_DEADLINE_LINGER: lc_conn_enter(conn, LC_CONN_CLOSED); break;
     case LC_DEADLINE_COUNT: break;
     }
 }
@@ -715,10 +390,10 @@ void lc_conn_drain(struct lc_conn *conn)
     lc_reply_flush(conn);
     if (conn->queue != NULL)
         return; /* goes when its last answer has left */
-    if (is_readable(conn))
-        on_readable(conn);
+    if (lc_wire_is_readable(&conn->wire))
+        lc_intake_on_readable(conn);
     else if (now - conn->active_ms < DRAIN_QUIET_MS)
         lc_conn_deadline(conn, LC_DEADLINE_DRAIN);
     else
-        conn_enter(conn, LC_CONN_CLOSED);
+        lc_conn_enter(conn, LC_CONN_CLOSED);
 }

@@ -9,6 +9,7 @@
 #include "worker/body.h"
 #include "worker/http1.h"
 #include "worker/server.h"
+#include "worker/wire.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -40,7 +41,7 @@ struct lc_conn {
     uv_poll_t poll;
     struct lc_server *server;
     struct lc_exchange *exchange; /* NULL while idle */
-    int fd;
+    struct lc_wire wire;
     enum lc_conn_state state;
     int events; /* UV_READABLE | UV_WRITABLE as they are watched */
 
@@ -96,6 +97,12 @@ void lc_conn_drain(struct lc_conn *conn);
 
 /* At once, whatever it is doing. */
 void lc_conn_abandon(struct lc_conn *conn);
+
+/* The one place where its state changes; what a state needs starts there. */
+void lc_conn_enter(struct lc_conn *conn, enum lc_conn_state next);
+
+/* Idle: how long the next request may take to come. */
+void lc_conn_await_request(struct lc_conn *conn);
 
 /* reply.c tells: the response that was ended outside of a call, and that a queue is empty. */
 void lc_conn_on_ended(struct lc_conn *conn);

@@ -6,11 +6,8 @@
 #include "base/inherit.h"
 #include "config/config.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 enum { PIECES_PER_WRITE = 32 };
 
@@ -104,16 +101,8 @@ static void on_write_failed(struct lc_conn *conn)
 /* -1 when the connection has failed, else how many bytes the socket took. */
 static ssize_t write_some(struct lc_conn *conn, const struct iovec *parts, int count)
 {
-    struct msghdr message = {.msg_iov = (struct iovec *)parts,
-                             .msg_iovlen = (size_t)count};
-    ssize_t n;
+    ssize_t n = lc_wire_write(&conn->wire, parts, count);
 
-    do
-        n = count == 1 ? send(conn->fd, parts->iov_base, parts->iov_len, MSG_NOSIGNAL)
-                       : sendmsg(conn->fd, &message, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-        return 0;
     if (n < 0)
         on_write_failed(conn);
     return n;
@@ -328,7 +317,7 @@ static enum lc_flow on_wait(struct lc_request *request)
 
     lc_reply_flush_all(server);
     while (!conn->is_gone && conn->queue != NULL) {
-        struct pollfd room = {.fd = conn->fd, .events = POLLOUT};
+        struct pollfd room = {.fd = conn->wire.fd, .events = POLLOUT};
         uint64_t now = lc_clock_ms();
 
         atomic_store_explicit(&server->inherit->slot->heartbeat_ms, now,

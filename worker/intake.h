@@ -1,0 +1,17 @@
+/* worker/intake.h — what a client sends: reads it, feeds it to the parser, keeps what comes too
+ * early, and refuses what cannot be taken. */
+#pragma once
+
+struct lc_conn;
+
+/* The socket has bytes, or the client's end of them. */
+void lc_intake_on_readable(struct lc_conn *conn);
+
+/* All answers have left: the connection goes on with what its client sent meanwhile. */
+void lc_intake_read_on(struct lc_conn *conn);
+
+/* The head or the body did not come in time: 408. */
+void lc_intake_late(struct lc_conn *conn);
+
+/* Forgets what was read and not used. */
+void lc_intake_drop(struct lc_conn *conn);
