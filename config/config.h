@@ -63,6 +63,9 @@ void lc_config_unapply(const struct lc_config *config);
 /* Settings that a reload cannot change keep their old value in `fresh`; each is logged. */
 void lc_config_keep_fixed(struct lc_config *fresh, const struct lc_config *running);
 
+/* Whether anybody has set `bind`. */
+bool lc_config_has_bind(const struct lc_config *config);
+
 void lc_config_help(FILE *out);
 void lc_config_usage(FILE *out);
 void lc_config_print(const struct lc_config *config, FILE *out);

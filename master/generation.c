@@ -41,23 +41,42 @@ static bool has_pidfile(const struct lc_generation *generation, const char *path
 
 /* Sets the path only when the file is there: closing removes no stranger's. */
 int lc_generation_open_pidfile(struct lc_generation *generation,
-                               const struct lc_generation *running, struct lc_error *err)
+                               const struct lc_generation *running, bool is_second,
+                               struct lc_error *err)
 {
     if (generation->config->pidfile == NULL)
         return 0;
 
-    LC_AUTOFREE char *path = lc_path_absolute(generation->config->pidfile);
+    LC_AUTOFREE char *plain = lc_path_absolute(generation->config->pidfile);
+    LC_AUTOFREE char *path = lc_printf("%s%s", plain, is_second ? ".2" : "");
     if (!has_pidfile(running, path) && lc_pidfile_create(path, getpid(), err) < 0)
         return -1;
     generation->pidfile = lc_take(&path);
     return 0;
 }
 
+int lc_generation_promote_pidfile(struct lc_generation *generation, struct lc_error *err)
+{
+    if (generation->pidfile == NULL)
+        return 0;
+
+    size_t len = strlen(generation->pidfile) - strlen(".2");
+    LC_AUTOFREE char *path = lc_strndup(generation->pidfile, len);
+    /* Whoever stands in there is the old master, perhaps not buried yet. */
+    if (lc_pidfile_write(path, getpid(), err) < 0)
+        return -1;
+    lc_pidfile_remove(generation->pidfile, getpid());
+    free(generation->pidfile);
+    generation->pidfile = lc_take(&path);
+    return 0;
+}
+
 int lc_generation_listen(struct lc_generation *generation,
-                         const struct lc_generation *running, struct lc_error *err)
+                         const struct lc_generation *running, struct lc_handed *handed,
+                         struct lc_error *err)
 {
     return lc_listeners_open(&generation->listeners, generation->config,
-                             running == NULL ? NULL : &running->listeners, err);
+                             running == NULL ? NULL : &running->listeners, handed, err);
 }
 
 void lc_generation_close(struct lc_generation *generation,

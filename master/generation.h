@@ -9,12 +9,17 @@ struct lc_generation *lc_generation_create(struct lc_master *m, struct lc_config
 void lc_generation_destroy(struct lc_generation *generation,
                            const struct lc_generation *survivor);
 
-/* Both share with `running` (NULL at the start) what stays the same. Relative paths begin at
+/* A second master, beside the one that it is to replace, has PIDFILE.2 until it is promoted. */
+int lc_generation_promote_pidfile(struct lc_generation *generation, struct lc_error *err);
+
+/* These share with `running` (NULL at the start) what stays the same. Relative paths begin at
  * the current folder. */
 int lc_generation_open_pidfile(struct lc_generation *generation,
-                               const struct lc_generation *running, struct lc_error *err);
+                               const struct lc_generation *running, bool is_second,
+                               struct lc_error *err);
 int lc_generation_listen(struct lc_generation *generation,
-                         const struct lc_generation *running, struct lc_error *err);
+                         const struct lc_generation *running, struct lc_handed *handed,
+                         struct lc_error *err);
 
 /* Closes the sockets and removes the pidfile, but not those of `survivor`. */
 void lc_generation_close(struct lc_generation *generation,

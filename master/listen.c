@@ -5,6 +5,7 @@
 #include "base/path.h"
 #include "config/address.h"
 #include "config/config.h"
+#include "master/handed.h"
 #include "master/signal.h"
 #include "master/socket.h"
 
@@ -144,7 +145,8 @@ static int open_patiently(struct lc_listener *listener, struct lc_origin *origin
 {
     LC_AUTOFREE char *words = in_gunicorns_words(&origin->address);
 
-    for (int tried = 1; open_socket(listener, origin, config, false, err) < 0; tried++) {
+    for (int tried = 1;
+         open_socket(listener, origin, config, config->reuse_port, err) < 0; tried++) {
         if (err->sys != EADDRINUSE)
             return -1;
         lc_log(LC_ERROR, "Connection in use: %s", words);
@@ -188,6 +190,23 @@ static bool share(struct lc_listeners *set, struct lc_listener *listener,
     return false;
 }
 
+/* The predecessor's socket of this address. */
+static bool adopt(struct lc_listener *listener, struct lc_origin *origin,
+                  struct lc_handed *handed)
+{
+    struct lc_error ignored;
+
+    listener->fd = handed == NULL ? -1 : lc_handed_take(handed, &origin->address);
+    if (listener->fd < 0)
+        return false;
+    if (describe(listener, &ignored) < 0) {
+        lc_fd_close(&listener->fd);
+        return false;
+    }
+    remember_file(origin);
+    return true;
+}
+
 static bool names_descriptor(const char *spec)
 {
     return strncmp(spec, "fd://", 5) == 0;
@@ -202,7 +221,8 @@ static bool has_descriptors(const struct lc_strings *bind)
 }
 
 static int add(struct lc_listeners *set, const char *spec, const struct lc_config *config,
-               const struct lc_listeners *running, struct lc_error *err)
+               const struct lc_listeners *running, struct lc_handed *handed,
+               struct lc_error *err)
 {
     struct lc_listener *listener = &set->items[set->count];
     struct lc_origin *origin = &set->origins[set->count];
@@ -212,14 +232,33 @@ static int add(struct lc_listeners *set, const char *spec, const struct lc_confi
     listener->spec = lc_strdup(spec);
 
     int rc = parse(origin, spec, err);
-    if (rc == 0 && !share(set, listener, origin, running))
+    if (rc == 0 && !share(set, listener, origin, running) &&
+        !adopt(listener, origin, handed))
         rc = running == NULL ? open_patiently(listener, origin, config, err)
                              : open_socket(listener, origin, config, true, err);
     return rc < 0 ? lc_error_wrap(err, "bind = %s", spec) : 0;
 }
 
+/* A service manager's sockets are the ones to serve, as with Gunicorn: `bind` has nothing to say. */
+static int add_managed(struct lc_listeners *set, const struct lc_config *config,
+                       const struct lc_listeners *running, struct lc_handed *handed,
+                       struct lc_error *err)
+{
+    if (lc_config_has_bind(config))
+        lc_log(LC_WARN, "bind is not used: the service manager handed over %u socket%s",
+               handed->count, handed->count == 1 ? "" : "s");
+    for (unsigned i = 0; i < handed->count; i++) {
+        LC_AUTOFREE char *spec = lc_printf("fd://%d", handed->fds[i]);
+
+        if (add(set, spec, config, running, NULL, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int add_all(struct lc_listeners *set, const struct lc_config *config,
-                   const struct lc_listeners *running, struct lc_error *err)
+                   const struct lc_listeners *running, struct lc_handed *handed,
+                   struct lc_error *err)
 {
     /* Whoever hands over sockets means those: other addresses are left alone, as Gunicorn
      * does, but not without a word. */
@@ -231,7 +270,7 @@ static int add_all(struct lc_listeners *set, const struct lc_config *config,
         if (only_descriptors && !names_descriptor(spec))
             lc_log(LC_WARN, "bind = %s is not used: a socket was handed over (fd://)",
                    spec);
-        else if (add(set, spec, config, running, err) < 0)
+        else if (add(set, spec, config, running, handed, err) < 0)
             return -1;
     }
     return 0;
@@ -246,16 +285,21 @@ static void share_ports(const struct lc_listeners *set, bool is_shared)
 }
 
 int lc_listeners_open(struct lc_listeners *set, const struct lc_config *config,
-                      const struct lc_listeners *running, struct lc_error *err)
+                      const struct lc_listeners *running, struct lc_handed *handed,
+                      struct lc_error *err)
 {
+    bool is_managed = handed != NULL && handed->is_managed;
+    size_t count = is_managed ? handed->count : config->bind.count;
+
     *set = (struct lc_listeners){
-        .items = lc_calloc(config->bind.count, sizeof(struct lc_listener)),
-        .origins = lc_calloc(config->bind.count, sizeof(struct lc_origin)),
+        .items = lc_calloc(count, sizeof(struct lc_listener)),
+        .origins = lc_calloc(count, sizeof(struct lc_origin)),
     };
     share_ports(running, true);
-    int rc = add_all(set, config, running, err);
-    share_ports(running, false);
-    share_ports(set, false);
+    int rc = is_managed ? add_managed(set, config, running, handed, err)
+                        : add_all(set, config, running, handed, err);
+    share_ports(running, config->reuse_port);
+    share_ports(set, config->reuse_port);
     if (rc < 0)
         lc_listeners_close(set, running);
     return rc;
@@ -278,6 +322,14 @@ void lc_listeners_close(struct lc_listeners *set, const struct lc_listeners *sha
     free(set->items);
     free(set->origins);
     *set = (struct lc_listeners){0};
+}
+
+void lc_listeners_leave_files(struct lc_listeners *set)
+{
+    for (unsigned i = 0; i < set->count; i++) {
+        free(set->origins[i].file);
+        set->origins[i].file = NULL;
+    }
 }
 
 void lc_listeners_drop(struct lc_listeners *set, const struct lc_listeners *own)

@@ -7,6 +7,7 @@
 
 struct lc_config;
 struct lc_error;
+struct lc_handed;
 struct lc_origin;
 
 struct lc_listeners {
@@ -15,13 +16,18 @@ struct lc_listeners {
     unsigned count;
 };
 
-/* Opens every address of `bind`. At the start (`running` is NULL) an address in use is tried five
+/* Opens every address of `bind`. What was handed over (NULL: nothing) comes first: a service
+ * manager's sockets instead of `bind`, a predecessor's for the addresses that they have. At the start (`running` is NULL) an address in use is tried five
  * times, a second apart and with log lines; what waiting cannot heal fails at once. A reload
  * takes the sockets of unchanged addresses from `running`, which stays as it is, and never
  * waits. -1 and `err`: nothing is left open. LC_E_NONE in `err`: a signal to stop came while
  * waiting. */
 int lc_listeners_open(struct lc_listeners *set, const struct lc_config *config,
-                      const struct lc_listeners *running, struct lc_error *err);
+                      const struct lc_listeners *running, struct lc_handed *handed,
+                      struct lc_error *err);
+
+/* Leaves the files of Unix sockets to another server, which has the sockets too. */
+void lc_listeners_leave_files(struct lc_listeners *set);
 
 /* Closes what `shared_with` (NULL: none) does not use as well; removes the files of closed Unix
  * sockets if they are still ours. `set` is empty afterwards. */

@@ -8,6 +8,7 @@
 #include "base/title.h"
 #include "config/config.h"
 #include "master/actions.h"
+#include "master/daemon.h"
 #include "master/generation.h"
 #include "master/logs.h"
 #include "master/reap.h"
@@ -16,12 +17,14 @@
 #include "master/spawn.h"
 #include "master/state.h"
 #include "master/timeouts.h"
+#include "master/upgrade.h"
 #include "master/workers.h"
 
 #include <licorne/error.h>
 #include <licorne/log.h>
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -59,6 +62,18 @@ static void wait_for_something(struct lc_master *m)
     m->alarm_ms = lc_clock_ms() + LONGEST_SLEEP_MS;
 }
 
+/* Every change of a terminal's size sends the signal, so a server that may have one takes no
+ * notice unless it is being replaced. */
+static void send_workers_away(struct lc_master *m)
+{
+    if (!m->serving->config->daemon && m->successor == 0) {
+        lc_log(LC_DEBUG, "SIGWINCH ignored. Not daemonized");
+        return;
+    }
+    lc_log(LC_INFO, "graceful stop of workers");
+    lc_workers_want_none(m);
+}
+
 static void obey(struct lc_master *m, int sig)
 {
     lc_log(sig == SIGCHLD ? LC_DEBUG : LC_INFO, "Handling signal: %s",
@@ -71,11 +86,8 @@ static void obey(struct lc_master *m, int sig)
     case SIGTERM: lc_master_stop(m, LC_GRACEFULLY); break;
     case SIGINT:
     case SIGQUIT: lc_master_stop(m, LC_AT_ONCE); break;
-    case SIGUSR2:
-        lc_log(LC_WARN, "SIGUSR2 (upgrade) is not available in this version of Licorne.");
-        break;
-    /* Every change of the terminal's size sends it. */
-    case SIGWINCH: lc_log(LC_DEBUG, "SIGWINCH ignored. Not daemonized"); break;
+    case SIGUSR2: lc_upgrade(m); break;
+    case SIGWINCH: send_workers_away(m); break;
     default: break; /* SIGCHLD: each turn reaps */
     }
 }
@@ -94,6 +106,7 @@ static void supervise(struct lc_master *m)
         wait_for_something(m);
 
         lc_logs_hear(m);
+        lc_upgrade_step(m); /* has the old master gone? */
         lc_workers_hear(m); /* who is ready, who cannot boot, who wants to be replaced */
         for (int sig; (sig = lc_signals_next(m)) != 0;)
             obey(m, sig);
@@ -103,6 +116,7 @@ static void supervise(struct lc_master *m)
         lc_logs_adjust(m);          /* a new logger in place of a dead one     */
         lc_reload_step(m);          /* the next generation boots, serves       */
         lc_workers_adjust(m);       /* fork or dismiss up to what is wanted    */
+        lc_notify_step(m);          /* what the service manager should know    */
 
         if (m->phase == LC_MASTER_STOPPING && lc_list_is_empty(&m->workers))
             m->phase = LC_MASTER_STOPPED;
@@ -117,6 +131,9 @@ static void stop_listening(struct lc_master *m)
 {
     struct lc_generation *all[] = {m->leaving, m->next, m->serving};
 
+    for (size_t i = 0; i < LC_COUNT(all); i++)
+        if (all[i] != NULL && lc_upgrade_is_under_way(m))
+            lc_listeners_leave_files(&all[i]->listeners);
     for (size_t i = 0; i < LC_COUNT(all); i++)
         if (all[i] != NULL)
             lc_listeners_close(&all[i]->listeners,
@@ -145,10 +162,10 @@ void lc_master_halt(struct lc_master *m, int exit_code, const char *reason)
 static void say_goodbye(const struct lc_master *m)
 {
     if (m->halt_reason == NULL) {
-        lc_log(LC_INFO, "Shutting down: Master");
+        lc_log(LC_INFO, "Shutting down: %s", lc_upgrade_name(m));
         return;
     }
-    lc_log(LC_ERROR, "Shutting down: Master");
+    lc_log(LC_ERROR, "Shutting down: %s", lc_upgrade_name(m));
     lc_log(LC_ERROR, "Reason: %s", m->halt_reason);
 }
 
@@ -186,6 +203,24 @@ static void tear_down(struct lc_master *m)
 
 /* ---- starting ---- */
 
+void lc_master_show_title(const struct lc_master *m)
+{
+    lc_title_set("licorne: master [%s%s]", m->serving->config->name,
+                 m->handed.predecessor != 0 ? ".2" : "");
+}
+
+/* A master that takes another one's place is where that one was. */
+static int go_to_background(struct lc_master *m, const struct lc_config *config,
+                            struct lc_error *err)
+{
+    if (!config->daemon || m->handed.predecessor != 0)
+        return 0;
+    if (getenv("NOTIFY_SOCKET") != NULL)
+        fprintf(stderr, "licorne: Warning: daemon: the service manager behind "
+                        "NOTIFY_SOCKET loses sight of the server; leave `daemon` out\n");
+    return lc_daemon_start(config->enable_stdio_inheritance, err);
+}
+
 static int start(struct lc_master *m, struct lc_config *config, struct lc_error *err)
 {
     m->serving = lc_generation_create(m, config);
@@ -195,9 +230,9 @@ static int start(struct lc_master *m, struct lc_config *config, struct lc_error 
     m->scoreboard = lc_scoreboard_create(LC_SLOTS_MAX, err);
     if (m->scoreboard == NULL || lc_signals_open(m, err) < 0)
         return -1;
-    lc_title_set("licorne: master [%s]", config->name);
+    lc_master_show_title(m);
     if (lc_logs_start(m, err) < 0 ||
-        lc_generation_open_pidfile(m->serving, NULL, err) < 0)
+        lc_generation_open_pidfile(m->serving, NULL, m->handed.predecessor != 0, err) < 0)
         return -1;
     lc_log(LC_INFO, "Starting licorne %s", lc_version());
     return 0;
@@ -208,12 +243,13 @@ static int open_doors(struct lc_master *m)
 {
     struct lc_error err = {0};
 
-    if (lc_generation_listen(m->serving, NULL, &err) < 0) {
+    if (lc_generation_listen(m->serving, NULL, &m->handed, &err) < 0) {
         if (err.code == LC_E_NONE)
             return 0; /* told to stop: the loop will hear of it */
         lc_log(LC_ERROR, "%s", err.text);
         return -1;
     }
+    lc_handed_close(&m->handed);
     lc_listeners_log(&m->serving->listeners);
     lc_log(LC_INFO, "Using worker: %s", m->serving->config->worker_class);
     return 0;
@@ -268,6 +304,11 @@ int lc_master_main(int argc, char **argv, const struct lc_roles *roles)
         return code;
     }
 
+    if (lc_handed_open(&m.handed, &err) < 0 || go_to_background(&m, config, &err) < 0) {
+        lc_config_destroy(config);
+        return lc_refuse(&err);
+    }
+    lc_notify_open(&m.notify);
     lc_list_init(&m.workers);
     if (uv_loop_init(&m.loop) != 0 || uv_timer_init(&m.loop, &m.alarm) != 0) {
         lc_log(LC_CRITICAL, "Unhandled failure: there is no event loop");

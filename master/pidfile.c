@@ -44,7 +44,7 @@ static bool is_alive(pid_t pid)
 }
 
 /* Beside `path`, so that the rename stays within one file system. */
-static int write_and_rename(const char *path, pid_t pid, struct lc_error *err)
+int lc_pidfile_write(const char *path, pid_t pid, struct lc_error *err)
 {
     LC_AUTOFREE char *draft = lc_printf("%s.XXXXXX", path);
     LC_AUTOFREE char *text = lc_printf("%d\n", (int)pid);
@@ -89,7 +89,7 @@ int lc_pidfile_create(const char *path, pid_t pid, struct lc_error *err)
         return lc_error_set(err, LC_E_CONFIG,
                             "Already running on PID %d (or pid file '%s' is stale)",
                             (int)named, path);
-    return write_and_rename(path, pid, err);
+    return lc_pidfile_write(path, pid, err);
 }
 
 void lc_pidfile_remove(const char *path, pid_t pid)

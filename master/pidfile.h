@@ -9,5 +9,8 @@ struct lc_error;
  * process is replaced. */
 int lc_pidfile_create(const char *path, pid_t pid, struct lc_error *err);
 
+/* The same, whoever stands in the file. */
+int lc_pidfile_write(const char *path, pid_t pid, struct lc_error *err);
+
 /* Only if it still names `pid`. */
 void lc_pidfile_remove(const char *path, pid_t pid);

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "master/logs.h"
 #include "master/state.h"
+#include "master/upgrade.h"
 #include "master/workers.h"
 
 #include <licorne/log.h>
@@ -108,6 +109,8 @@ void lc_children_reap(struct lc_master *m)
             on_worker_death(m, worker, status, &used);
         else if (m->logger != NULL && pid == m->logger->pid)
             lc_logs_on_death(m, status);
+        else if (pid == m->successor)
+            lc_upgrade_on_death(m, status);
         else
             lc_log(LC_DEBUG, "Reaped process %d, which is not one of ours.", (int)pid);
     }

@@ -8,6 +8,7 @@
 #include "master/generation.h"
 #include "master/logs.h"
 #include "master/state.h"
+#include "master/upgrade.h"
 #include "master/workers.h"
 
 #include <licorne/error.h>
@@ -42,8 +43,9 @@ static struct lc_generation *make_next(struct lc_master *m, struct lc_error *err
 
     struct lc_generation *next = lc_generation_create(m, config);
     if (lc_generation_take_on(next, NULL, err) == 0 &&
-        lc_generation_open_pidfile(next, m->serving, err) == 0 &&
-        lc_generation_listen(next, m->serving, err) == 0)
+        lc_generation_open_pidfile(next, m->serving, m->handed.predecessor != 0, err) ==
+            0 &&
+        lc_generation_listen(next, m->serving, &m->handed, err) == 0)
         return next;
     lc_config_unapply(config);
     lc_generation_destroy(next, m->serving);
@@ -70,7 +72,8 @@ static void begin(struct lc_master *m)
     struct lc_error err = {0};
 
     m->reload_wanted = false;
-    lc_log(LC_INFO, "Hang up: Master");
+    m->reloads++;
+    lc_log(LC_INFO, "Hang up: %s", lc_upgrade_name(m));
     m->next = prepare_next(m, &err);
     if (m->next == NULL) {
         lc_log(LC_ERROR, "Not reloaded: %s", err.text);
@@ -135,7 +138,7 @@ static void commit(struct lc_master *m)
     if (lc_generation_take_on(m->serving, m->leaving, &err) < 0)
         lc_log(LC_ERROR, "%s", err.text);
     lc_logs_redirect(m);
-    lc_title_set("licorne: master [%s]", m->serving->config->name);
+    lc_master_show_title(m);
     if (!lc_listeners_equal(&m->serving->listeners, &m->leaving->listeners))
         lc_listeners_log(&m->serving->listeners);
     send_away(m);

@@ -182,3 +182,51 @@ int lc_socket_inherited(int fd, struct lc_error *err)
         return lc_error_sys(err, "fcntl");
     return fd;
 }
+
+static bool is_at_tcp(const struct sockaddr_storage *name, socklen_t size,
+                      const struct lc_address *address)
+{
+    struct addrinfo *found;
+    bool is_same = false;
+
+    if (resolve(address, &found, NULL) < 0)
+        return false;
+    if (name->ss_family != found->ai_addr->sa_family || size != found->ai_addrlen) {
+        is_same = false;
+    } else if (name->ss_family == AF_INET) {
+        const struct sockaddr_in *a = (const struct sockaddr_in *)name;
+        const struct sockaddr_in *b = (const struct sockaddr_in *)found->ai_addr;
+
+        is_same = a->sin_port == b->sin_port && a->sin_addr.s_addr == b->sin_addr.s_addr;
+    } else {
+        const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)name;
+        const struct sockaddr_in6 *b = (const struct sockaddr_in6 *)found->ai_addr;
+
+        is_same = a->sin6_port == b->sin6_port && a->sin6_scope_id == b->sin6_scope_id &&
+                  memcmp(&a->sin6_addr, &b->sin6_addr, sizeof(a->sin6_addr)) == 0;
+    }
+    freeaddrinfo(found);
+    return is_same;
+}
+
+bool lc_socket_is_at(int fd, const struct lc_address *address)
+{
+    struct sockaddr_storage name = {.ss_family = AF_UNSPEC};
+    socklen_t size = sizeof(name);
+
+    if (getsockname(fd, (struct sockaddr *)&name, &size) < 0)
+        return false;
+    switch (address->kind) {
+    case LC_ADDRESS_TCP:
+        return (name.ss_family == AF_INET || name.ss_family == AF_INET6) &&
+               is_at_tcp(&name, size, address);
+    case LC_ADDRESS_UNIX: {
+        const struct sockaddr_un *at = (const struct sockaddr_un *)&name;
+
+        return name.ss_family == AF_UNIX &&
+               strncmp(at->sun_path, address->path, sizeof(at->sun_path)) == 0;
+    }
+    case LC_ADDRESS_FD: return false;
+    }
+    return false;
+}

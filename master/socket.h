@@ -22,3 +22,6 @@ int lc_socket_unix(const struct lc_address *address, const struct lc_config *con
 
 /* A listening descriptor that whoever started the program left open. */
 int lc_socket_inherited(int fd, struct lc_error *err);
+
+/* Whether the listening socket `fd` has this address (TCP or Unix). */
+bool lc_socket_is_at(int fd, const struct lc_address *address);

@@ -7,8 +7,10 @@
 #include "base/ipc.h"
 #include "base/list.h"
 #include "master/backoff.h"
+#include "master/handed.h"
 #include "master/listen.h"
 #include "master/master.h"
+#include "master/notify.h"
 
 #include <licorne/error.h>
 
@@ -75,6 +77,10 @@ struct lc_master {
     int exit_code;
     const char *halt_reason; /* NULL: an ordinary stop */
 
+    struct lc_handed handed; /* the sockets that were open at the start */
+    pid_t successor;         /* a new master that SIGUSR2 started; 0: none */
+    struct lc_notify notify;
+
     uv_loop_t loop;
     uv_timer_t alarm;
     uint64_t alarm_ms; /* when the loop must turn at the latest */
@@ -85,6 +91,7 @@ struct lc_master {
     struct lc_generation *next;    /* being booted by a reload, or NULL */
     struct lc_generation *leaving; /* NULL when none                    */
     bool reload_wanted;
+    unsigned reloads; /* begun so far */
     uint16_t last_generation;
     uint64_t patience_shown_ms; /* when the log last said that a reload still waits */
 
@@ -104,6 +111,8 @@ void lc_master_wake_at(struct lc_master *m, uint64_t when_ms);
 void lc_master_stop(struct lc_master *m, enum lc_haste haste);
 /* Gunicorn's rule for a first start: the server ends with the worker's exit code. */
 void lc_master_halt(struct lc_master *m, int exit_code, const char *reason);
+/* "licorne: master [NAME]", what ps shows. */
+void lc_master_show_title(const struct lc_master *m);
 /* Closes every handle of the loop and what hangs on it; in a child too, which must not keep
  * what belongs to the master. */
 void lc_master_close_loop(struct lc_master *m);

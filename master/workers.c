@@ -287,6 +287,11 @@ void lc_workers_want(struct lc_master *m, int change)
     generation->wanted += (unsigned)change;
 }
 
+void lc_workers_want_none(struct lc_master *m)
+{
+    m->serving->wanted = 0;
+}
+
 /* ---- trouble ---- */
 
 /* Workers that outlive their youth show that the trouble is over. */

@@ -22,6 +22,9 @@ void lc_workers_kill_late(struct lc_master *m);
 /* TTIN, TTOU: one more or one less; never below one. */
 void lc_workers_want(struct lc_master *m, int change);
 
+/* All leave gracefully and none takes their place, until a reload or TTIN. */
+void lc_workers_want_none(struct lc_master *m);
+
 /* Tells a worker to leave. Gracefully: SIGTERM, and graceful_timeout to finish what it has. At
  * once: SIGQUIT, and one second. A worker that never served has nothing to finish. */
 void lc_worker_dismiss(struct lc_master *m, struct lc_worker *worker,

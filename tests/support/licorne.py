@@ -54,13 +54,14 @@ class Licorne:
     """A server on a free port, or with the binds that `arguments` name. Its standard output and
     error are files in `folder`; `access_log` is one too."""
 
-    def __init__(self, *arguments, folder, cwd=None, env=None, bind=True, access_log=False):
+    def __init__(self, *arguments, folder, cwd=None, env=None, bind=True, access_log=False,
+                 program=PROGRAM):
         assert PROGRAM.exists(), f"{PROGRAM} is missing: ./dev build"
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.stdout_path, self.stderr_path = folder / "stdout", folder / "stderr"
         self.access_path = folder / "access.log"
-        command = [str(PROGRAM), "--python", sys.executable]
+        command = [str(program), "--python", sys.executable]
         if bind:
             self.port = free_port()
             self.address = ("127.0.0.1", self.port)

@@ -68,7 +68,7 @@ static struct lc_listeners opened(const struct lc_config *config,
     struct lc_error err = {0};
     struct lc_listeners set;
 
-    if (lc_listeners_open(&set, config, running, &err) < 0)
+    if (lc_listeners_open(&set, config, running, NULL, &err) < 0)
         fail_msg("%s", err.text);
     return set;
 }
@@ -79,7 +79,7 @@ static void assert_refused(const struct lc_config *config,
     struct lc_error err = {0};
     struct lc_listeners set;
 
-    assert_int_equal(lc_listeners_open(&set, config, running, &err), -1);
+    assert_int_equal(lc_listeners_open(&set, config, running, NULL, &err), -1);
     assert_string_equal(err.text, expected);
     assert_int_equal(set.count, 0);
 }
@@ -181,7 +181,7 @@ static void a_signal_to_stop_ends_the_wait_for_an_address(void **state)
     sigprocmask(SIG_BLOCK, &term, &kept);
     raise(SIGTERM);
     lc_log_open(-1, LC_CRITICAL); /* the attempt is logged as an error */
-    assert_int_equal(lc_listeners_open(&set, &same, NULL, &err), -1);
+    assert_int_equal(lc_listeners_open(&set, &same, NULL, NULL, &err), -1);
     assert_int_equal(err.code, LC_E_NONE);
 
     assert_int_equal(sigwait(&term, &sig), 0);

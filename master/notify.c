@@ -1,0 +1,148 @@
+#include "master/notify.h"
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/mem.h"
+#include "master/state.h"
+#include "master/workers.h"
+
+#include <licorne/log.h>
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { ASK_EVERY_MS = 20000 };
+
+/* A manager expects signs of life within `usec` and may be told of another process to watch. */
+static uint64_t watchdog_interval(void)
+{
+    const char *usec = getenv("WATCHDOG_USEC");
+    const char *pid = getenv("WATCHDOG_PID");
+
+    if (usec == NULL || (pid != NULL && strtol(pid, NULL, 10) != (long)getpid()))
+        return 0;
+    return strtoull(usec, NULL, 10) / 1000 / 2;
+}
+
+void lc_notify_open(struct lc_notify *notify)
+{
+    *notify = (struct lc_notify){.address = getenv("NOTIFY_SOCKET")};
+    if (notify->address == NULL)
+        return;
+    notify->watchdog_ms = watchdog_interval();
+    notify->next_ms = lc_clock_ms();
+    notify->ask_at_ms = notify->next_ms + ASK_EVERY_MS;
+}
+
+/* One datagram; "@name" is a name in the abstract namespace. */
+static int tell(const char *address, const char *text)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    size_t len = strlen(address);
+    LC_AUTOCLOSE int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd < 0)
+        return -1;
+    if (len >= sizeof(to.sun_path) || (address[0] != '/' && address[0] != '@')) {
+        errno = EINVAL;
+        return -1;
+    }
+    memcpy(to.sun_path, address, len);
+    if (address[0] == '@')
+        to.sun_path[0] = '\0';
+    return sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&to,
+                  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0
+               ? -1
+               : 0;
+}
+
+static void say(const struct lc_notify *notify, const char *text)
+{
+    if (tell(notify->address, text) < 0)
+        lc_log(LC_DEBUG, "NOTIFY_SOCKET = %s: %s", notify->address, strerror(errno));
+}
+
+/* MAINPID: after an upgrade the manager still has the old master's. */
+static void say_ready(const struct lc_master *m)
+{
+    LC_AUTOFREE char *text = lc_printf(
+        "READY=1\nMAINPID=%d\nSTATUS=Licorne serves with %u workers", (int)getpid(),
+        lc_workers_ready(m, m->serving));
+
+    say(&m->notify, text);
+}
+
+/* systemd wants to know when, to tell this reload from an earlier one. */
+static void say_reloading(const struct lc_notify *notify)
+{
+    LC_AUTOFREE char *text = lc_printf(
+        "RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=Licorne reloads",
+        (unsigned long long)lc_clock_us());
+
+    say(notify, text);
+}
+
+static void give_sign_of_life(struct lc_master *m)
+{
+    struct lc_notify *notify = &m->notify;
+    uint64_t now = lc_clock_ms();
+
+    if (notify->watchdog_ms == 0)
+        return;
+    if (now >= notify->next_ms) {
+        say(notify, "WATCHDOG=1");
+        notify->next_ms = now + notify->watchdog_ms;
+    }
+    lc_master_wake_at(m, notify->next_ms);
+}
+
+/* Imports may take longer than the manager's patience with a start. */
+static void ask_for_time(struct lc_master *m)
+{
+    struct lc_notify *notify = &m->notify;
+    uint64_t now = lc_clock_ms();
+
+    if (m->has_served)
+        return;
+    if (now >= notify->ask_at_ms) {
+        say(notify, "EXTEND_TIMEOUT_USEC=60000000\nSTATUS=Licorne loads the application");
+        notify->ask_at_ms = now + ASK_EVERY_MS;
+    }
+    lc_master_wake_at(m, notify->ask_at_ms);
+}
+
+static void say_stopping(struct lc_notify *notify)
+{
+    if (!notify->is_stopping)
+        say(notify, "STOPPING=1\nSTATUS=Licorne stops");
+    notify->is_stopping = true;
+}
+
+void lc_notify_step(struct lc_master *m)
+{
+    struct lc_notify *notify = &m->notify;
+
+    if (notify->address == NULL)
+        return;
+    give_sign_of_life(m);
+    if (m->phase != LC_MASTER_RUNNING) {
+        say_stopping(notify);
+        return;
+    }
+    ask_for_time(m);
+    if (notify->reloads != m->reloads) { /* one that fails at once is told of, too */
+        notify->reloads = m->reloads;
+        notify->is_ready = false;
+        say_reloading(notify);
+    }
+    if (!notify->is_ready && m->has_served && m->next == NULL) {
+        notify->is_ready = true;
+        say_ready(m);
+    }
+}

@@ -1,0 +1,24 @@
+/* master/notify.h — tells a service manager how the server is (sd_notify): READY=1 only when
+ * workers can serve, RELOADING=1 around a reload, STOPPING=1, and WATCHDOG=1 as often as it is
+ * asked for. Asks for more time while the application is being loaded. Says nothing where NOTIFY_SOCKET is not set. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+struct lc_master;
+
+struct lc_notify {
+    const char *address;  /* of the manager's socket; NULL: there is none to tell */
+    uint64_t watchdog_ms; /* between two signs of life; 0: none are asked for     */
+    uint64_t next_ms;     /* when the next is due                                 */
+    uint64_t ask_at_ms;   /* booting: when to ask for more time                   */
+    bool is_ready;        /* as said last                                         */
+    unsigned reloads;     /* as many as were told of                              */
+    bool is_stopping;
+};
+
+/* Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID. */
+void lc_notify_open(struct lc_notify *notify);
+
+/* The master's chore: says what has changed since the last turn. */
+void lc_notify_step(struct lc_master *m);
