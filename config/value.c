@@ -162,17 +162,25 @@ static int assign_number(const struct given *g)
     return 0;
 }
 
+static bool is_one_of(const char *text, const char *const words[3])
+{
+    for (int i = 0; i < 3; i++)
+        if (strcasecmp(text, words[i]) == 0)
+            return true;
+    return false;
+}
+
 static int assign_bool(const struct given *g)
 {
-    bool is_true = strcasecmp(g->text, "true") == 0;
+    static const char *const yes[] = {"true", "yes", "on"}, *const no[] = {"false", "no",
+                                                                           "off"};
+    bool is_true = is_one_of(g->text, yes);
 
-    /* The SENDFILE variable has its own words, and anything else means no. */
-    if (g->from->origin.kind == LC_FROM_ENVIRONMENT) {
-        is_true = is_true || strcasecmp(g->text, "y") == 0 ||
-                  strcasecmp(g->text, "yes") == 0 || strcmp(g->text, "1") == 0;
-    } else if (!is_true && strcasecmp(g->text, "false") != 0) {
-        return wrong(g, "'%s' is neither true nor false", g->text);
-    }
+    /* The SENDFILE variable has more words, and anything else means no. */
+    if (g->from->origin.kind == LC_FROM_ENVIRONMENT)
+        is_true = is_true || strcasecmp(g->text, "y") == 0 || strcmp(g->text, "1") == 0;
+    else if (!is_true && !is_one_of(g->text, no))
+        return wrong(g, "'%s' is neither true (yes, on) nor false (no, off)", g->text);
     *(bool *)g->field = is_true;
     return 0;
 }

@@ -93,15 +93,17 @@ static void a_leading_zero_is_octal_for_modes_on_the_command_line_only(void **st
         "--umask", "01777");
 }
 
-static void only_true_and_false_are_booleans(void **state)
+static void booleans_are_true_yes_on_and_false_no_off(void **state)
 {
     assert_true(loaded_line(state, "initgroups = True")->initgroups);
     assert_true(loaded_line(state, "initgroups = true")->initgroups);
     assert_false(loaded_line(state, "initgroups = FALSE")->initgroups);
+    assert_true(loaded_line(state, "initgroups = yes")->initgroups);
+    assert_true(loaded_line(state, "initgroups = on")->initgroups);
+    assert_false(loaded_line(state, "sendfile = no")->sendfile);
+    assert_false(loaded_line(state, "sendfile = Off")->sendfile);
     assert_string_equal(error_of_line(state, "initgroups = 1"),
-                        "initgroups: '1' is neither true nor false");
-    assert_string_equal(error_of_line(state, "initgroups = yes"),
-                        "initgroups: 'yes' is neither true nor false");
+                        "initgroups: '1' is neither true (yes, on) nor false (no, off)");
 }
 
 static void the_sendfile_variable_has_words_of_its_own(void **state)
@@ -161,7 +163,7 @@ int main(void)
         TEST(what_is_no_number_is_refused),
         TEST(one_value_cannot_have_several_lines),
         TEST(a_leading_zero_is_octal_for_modes_on_the_command_line_only),
-        TEST(only_true_and_false_are_booleans),
+        TEST(booleans_are_true_yes_on_and_false_no_off),
         TEST(the_sendfile_variable_has_words_of_its_own),
         TEST(texts_lose_the_blanks_around_them),
         TEST(an_empty_text_is_none_where_none_is_the_default),
