@@ -20,6 +20,11 @@ struct lc_host_ops {
      * are copied where they cannot leave at once. */
     enum lc_flow (*send)(struct lc_request *request, struct lc_slice text,
                          struct lc_slice body, void (*release)(void *), void *owner);
+    /* `text`, then `length` bytes from `offset` on of a regular file. The descriptor stays the
+     * caller's; what cannot leave at once is sent from a duplicate. A file that ends too early
+     * breaks the response: the host logs it and closes the connection. */
+    enum lc_flow (*send_file)(struct lc_request *request, struct lc_slice text, int file,
+                              uint64_t offset, uint64_t length);
     enum lc_flow (*flush)(struct lc_request *request);
     enum lc_flow (*wait)(struct lc_request *request);
     /* The response is over. `is_broken`: the connection must close without more bytes. */

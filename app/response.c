@@ -10,8 +10,10 @@
 #include <licorne/error.h>
 #include <licorne/log.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* A Content-Length that is set now would be compared with what has left without it. */
 static int too_late(struct lc_error *err)
@@ -352,6 +354,49 @@ static enum lc_flow send_chunk(struct lc_request *request, struct lc_slice head,
         request->host->send(request, head, nothing, NULL, NULL);
     request->host->send(request, (struct lc_slice){size, (size_t)len}, piece, NULL, NULL);
     return request->host->send(request, LC_SLICE("\r\n"), nothing, NULL, NULL);
+}
+
+/* The head if it has not left, and what a piece of this length needs in front of it. */
+static struct lc_slice file_prefix(struct lc_request *request, uint64_t length)
+{
+    struct lc_slice head = nothing;
+
+    if (!request->response.is_started)
+        head = compose_head(request);
+    if (!request->response.is_chunked)
+        return head;
+    return lc_slice(lc_arena_printf(&request->arena, "%.*s%llX\r\n", LC_ARG(head),
+                                    (unsigned long long)length));
+}
+
+int lc_response_send_file(struct lc_request *request, int fd, uint64_t offset,
+                          uint64_t length)
+{
+    struct lc_response *response = &request->response;
+    struct stat about;
+
+    if (fstat(fd, &about) < 0)
+        return -1;
+    if (!S_ISREG(about.st_mode) || offset > INT64_MAX || length > INT64_MAX - offset) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (response->is_ended)
+        return 0;
+    if (length > lc_response_left(request)) {
+        response->was_cut = true;
+        length = lc_response_left(request);
+    }
+    if (length > 0 && !has_no_body(request)) {
+        struct lc_slice prefix = file_prefix(request, length);
+
+        response->written += length;
+        request->host->send_file(request, prefix, fd, offset, length);
+        if (response->is_chunked)
+            request->host->send(request, LC_SLICE("\r\n"), nothing, NULL, NULL);
+    }
+    lc_response_end(request);
+    return 0;
 }
 
 enum lc_flow lc_response_write(struct lc_request *request, struct lc_slice piece)

@@ -4,6 +4,7 @@
 #include "python/failure.h"
 #include "python/fork.h"
 #include "python/gil.h"
+#include "python/loader.h"
 
 #include <licorne/request.h>
 #include <licorne/response.h>
@@ -20,11 +21,14 @@ enum { SLOW_CLOSE_NS = 1000 * 1000 };
 static bool closes_slowly;
 
 static PyObject *close_name;
+static PyObject *plain_file; /* the loader's */
 
 int lc_iterate_open(void)
 {
+    plain_file = lc_loader_get("plain_file");
+    Py_XINCREF(plain_file);
     close_name = PyUnicode_InternFromString("close");
-    return close_name == NULL ? -1 : 0;
+    return close_name == NULL || plain_file == NULL ? -1 : 0;
 }
 
 /* ---- endings ---- */
@@ -154,6 +158,42 @@ static PyObject *only_item(PyObject *iterable)
     return NULL;
 }
 
+/* ---- a file that the host can send ---- */
+
+/* Descriptor, offset and size of a plain file; false, without an exception, for all others. */
+static bool unpack_plain(PyObject *plain, int *fd, uint64_t place[2])
+{
+    if (plain == NULL || plain == Py_None)
+        return false;
+    *fd = (int)PyLong_AsLong(PyTuple_GetItem(plain, 0));
+    place[0] = PyLong_AsUnsignedLongLong(PyTuple_GetItem(plain, 1));
+    place[1] = PyLong_AsUnsignedLongLong(PyTuple_GetItem(plain, 2));
+    return PyErr_Occurred() == NULL;
+}
+
+/* Lets the host send what the wrapper `x->iterable` wraps, no further than the length promises.
+ * False, and nothing was done: it has to be read. */
+static bool send_file(struct lc_exchange *x)
+{
+    struct lc_request *request = x->request;
+    PyObject *file = PyObject_GetAttrString(x->iterable, "filelike");
+    PyObject *plain = file == NULL ? NULL
+                                   : PyObject_CallFunctionObjArgs(plain_file, file, NULL);
+    uint64_t place[2], left = lc_response_left(request);
+    int fd;
+    bool is_sent = false;
+
+    if (unpack_plain(plain, &fd, place))
+        is_sent = lc_response_send_file(request, fd, place[0],
+                                        place[1] < left ? place[1] : left) == 0;
+    if (is_sent)
+        lc_exchange_detach(x);
+    PyErr_Clear(); /* reading says what is wrong with it */
+    Py_XDECREF(plain);
+    Py_XDECREF(file);
+    return is_sent;
+}
+
 /* ---- piece by piece ---- */
 
 /* A file is read in our blocks, and no further than the length promises. */
@@ -257,6 +297,11 @@ enum lc_step lc_iterate_start(struct lc_exchange *x, PyObject *file_wrapper)
         if (!x->has_status)
             return fail_saying(x, no_status);
         send_whole(x, only);
+        close_iterable(x);
+        return LC_DONE;
+    }
+    if ((PyObject *)Py_TYPE(x->iterable) == file_wrapper && x->has_status &&
+        send_file(x)) {
         close_iterable(x);
         return LC_DONE;
     }

@@ -4,7 +4,9 @@ This text is part of python3-wsgi.so; it is no module that an application could 
 """
 import faulthandler
 import importlib
+import io
 import os
+import stat
 import sys
 import threading  # in the main thread, which it takes note of
 
@@ -35,6 +37,30 @@ class FileWrapper:
         if data:
             return data
         raise IndexError
+
+
+def plain_file(filelike):
+    """(descriptor, offset, bytes from there on) of a file object whose read() gives the bytes of a
+    regular file as they are. None for all others: what a GzipFile or a stranger's class says of
+    its descriptor need not be what it reads."""
+    tempfile = sys.modules.get("tempfile")
+    if tempfile is not None and type(filelike) is tempfile._TemporaryFileWrapper:
+        filelike = filelike.file
+    is_buffered = type(filelike) in (io.BufferedReader, io.BufferedRandom)
+    try:
+        raw = filelike.raw if is_buffered else filelike
+        if type(raw) is not io.FileIO or not raw.readable() or "read" in vars(filelike):
+            return None
+        if is_buffered and raw.writable():
+            filelike.flush()
+        descriptor, offset = raw.fileno(), filelike.tell()
+        about = os.fstat(descriptor)
+    except (OSError, ValueError):  # a pipe, or closed: reading tells
+        return None
+    # Files that are made up as they are read have no blocks; /proc says that they are empty.
+    if not stat.S_ISREG(about.st_mode) or about.st_blocks == 0:
+        return None
+    return descriptor, offset, max(about.st_size - offset, 0)
 
 
 class Refused(Exception):

@@ -90,6 +90,7 @@ void lc_conn_open(struct lc_server *server, int fd, const struct lc_listener *li
 
     conn->server = server;
     lc_wire_init(&conn->wire, fd);
+    conn->wire.uses_sendfile = server->config->sendfile;
     conn->queue_end = &conn->queue;
     lc_list_init(&conn->due);
     lc_list_init(&conn->held);

@@ -30,8 +30,10 @@ enum lc_conn_state {
 /* Bytes that the socket did not take at once. */
 struct lc_piece {
     struct lc_piece *next;
-    const char *at;
+    const char *at; /* NULL: `len` bytes of a file   */
     size_t len;
+    int file; /* this structure's own, or -1   */
+    off_t offset;
     void (*release)(void *owner); /* NULL: the bytes are behind this structure */
     void *owner;
     char bytes[];

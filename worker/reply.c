@@ -5,79 +5,18 @@
 #include "base/scoreboard.h"
 #include "base/inherit.h"
 #include "config/config.h"
+#include "worker/queue.h"
 
 #include <poll.h>
 #include <string.h>
-
-enum { PIECES_PER_WRITE = 32 };
+#include <unistd.h>
 
 static struct lc_conn *conn_of(const struct lc_request *request)
 {
     return ((const struct lc_exchange *)(const void *)request)->conn;
 }
 
-/* --- the queue: what the socket did not take -------------------------------------------- */
-
-static void release_piece(struct lc_piece *piece)
-{
-    if (piece->release != NULL)
-        piece->release(piece->owner);
-    free(piece);
-}
-
-/* A client that does not take its answers is not read from meanwhile: nothing of it but the room
- * in its socket counts until the queue is empty. */
-static void wait_for_room(struct lc_conn *conn)
-{
-    uv_update_time(&conn->server->loop); /* the call in hand may be a slow one */
-    lc_conn_watch(conn, UV_WRITABLE);
-    lc_conn_deadline(conn, LC_DEADLINE_WRITE);
-}
-
-static void enqueue(struct lc_conn *conn, struct lc_piece *piece)
-{
-    if (conn->queue == NULL)
-        wait_for_room(conn);
-    piece->next = NULL;
-    *conn->queue_end = piece;
-    conn->queue_end = &piece->next;
-    conn->queued += piece->len;
-}
-
-static void enqueue_copy(struct lc_conn *conn, struct lc_slice bytes)
-{
-    if (bytes.len == 0)
-        return;
-    struct lc_piece *piece = lc_malloc(sizeof(*piece) + bytes.len);
-
-    memcpy(piece->bytes, bytes.at, bytes.len);
-    piece->at = piece->bytes;
-    piece->len = bytes.len;
-    piece->release = NULL;
-    enqueue(conn, piece);
-}
-
-static void enqueue_owned(struct lc_conn *conn, struct lc_slice bytes,
-                          void (*release)(void *), void *owner)
-{
-    struct lc_piece *piece = lc_malloc(sizeof(*piece));
-
-    *piece = (struct lc_piece){
-        .at = bytes.at, .len = bytes.len, .release = release, .owner = owner};
-    enqueue(conn, piece);
-}
-
-static void drop_queue(struct lc_conn *conn)
-{
-    while (conn->queue != NULL) {
-        struct lc_piece *piece = conn->queue;
-
-        conn->queue = piece->next;
-        release_piece(piece);
-    }
-    conn->queue_end = &conn->queue;
-    conn->queued = 0;
-}
+/* --- what is unsent -------------------------------------------------------------------------- */
 
 static void drop_held(struct lc_conn *conn)
 {
@@ -88,70 +27,12 @@ static void drop_held(struct lc_conn *conn)
 void lc_reply_discard(struct lc_conn *conn)
 {
     drop_held(conn);
-    drop_queue(conn);
-}
-
-/* The client has gone: the application learns it with its next write. */
-static void on_write_failed(struct lc_conn *conn)
-{
-    conn->is_gone = true;
-    lc_reply_discard(conn);
-}
-
-/* -1 when the connection has failed, else how many bytes the socket took. */
-static ssize_t write_some(struct lc_conn *conn, const struct iovec *parts, int count)
-{
-    ssize_t n = lc_wire_write(&conn->wire, parts, count);
-
-    if (n < 0)
-        on_write_failed(conn);
-    return n;
-}
-
-/* Takes `n` sent bytes off the queue. */
-static void advance_queue(struct lc_conn *conn, size_t n)
-{
-    conn->queued -= n;
-    while (conn->queue != NULL && n >= conn->queue->len) {
-        struct lc_piece *piece = conn->queue;
-
-        n -= piece->len;
-        conn->queue = piece->next;
-        if (conn->queue == NULL)
-            conn->queue_end = &conn->queue;
-        release_piece(piece);
-    }
-    if (n > 0) {
-        lc_assert(conn->queue != NULL);
-        conn->queue->at += n;
-        conn->queue->len -= n;
-    }
-}
-
-/* Writes until the queue is empty or the socket is full. True if anything left. */
-static bool write_queue(struct lc_conn *conn)
-{
-    bool has_moved = false;
-
-    while (conn->queue != NULL) {
-        struct iovec parts[PIECES_PER_WRITE];
-        int count = 0;
-
-        for (struct lc_piece *p = conn->queue; p != NULL && count < PIECES_PER_WRITE;
-             p = p->next)
-            parts[count++] = (struct iovec){(void *)p->at, p->len};
-        ssize_t n = write_some(conn, parts, count);
-        if (n <= 0)
-            return has_moved;
-        has_moved = true;
-        advance_queue(conn, (size_t)n);
-    }
-    return has_moved;
+    lc_queue_drop(conn);
 }
 
 void lc_reply_on_writable(struct lc_conn *conn)
 {
-    bool has_moved = write_queue(conn);
+    bool has_moved = lc_queue_write(conn);
 
     if (conn->queue == NULL)
         lc_conn_no_deadline(conn);
@@ -161,7 +42,7 @@ void lc_reply_on_writable(struct lc_conn *conn)
 
 /* --- answers held until the end of the turn ------------------------------------------------ */
 
-void lc_reply_flush(struct lc_conn *conn)
+static void flush(struct lc_conn *conn, bool has_more)
 {
     struct lc_slice held = {conn->server->turn + conn->held_at, conn->held_len};
 
@@ -169,15 +50,19 @@ void lc_reply_flush(struct lc_conn *conn)
         return;
     drop_held(conn);
     if (conn->queue == NULL) {
-        struct iovec part = {(void *)held.at, held.len};
-        ssize_t n = write_some(conn, &part, 1);
+        size_t n = lc_queue_write_now(conn, held, (struct lc_slice){NULL, 0}, has_more);
 
-        if (n < 0)
+        if (conn->is_gone)
             return;
         held.at += n;
-        held.len -= (size_t)n;
+        held.len -= n;
     }
-    enqueue_copy(conn, held);
+    lc_queue_copy(conn, held);
+}
+
+void lc_reply_flush(struct lc_conn *conn)
+{
+    flush(conn, false);
 }
 
 void lc_reply_flush_all(struct lc_server *server)
@@ -231,15 +116,10 @@ static void send_large(struct lc_conn *conn, struct lc_slice text, struct lc_sli
     hold(conn, text);
 
     struct lc_slice held = {conn->server->turn + conn->held_at, conn->held_len};
-    struct iovec parts[2] = {{(void *)held.at, held.len}, {(void *)body.at, body.len}};
     size_t sent = 0;
     drop_held(conn);
-    if (conn->queue == NULL) {
-        bool has_held = held.len != 0;
-        ssize_t n = write_some(conn, has_held ? parts : parts + 1, has_held ? 2 : 1);
-
-        sent = n < 0 ? 0 : (size_t)n;
-    }
+    if (conn->queue == NULL)
+        sent = lc_queue_write_now(conn, held, body, false);
     if (conn->is_gone || sent == held.len + body.len) {
         if (release != NULL)
             release(owner);
@@ -247,11 +127,11 @@ static void send_large(struct lc_conn *conn, struct lc_slice text, struct lc_sli
     }
     size_t of_held = sent < held.len ? sent : held.len;
     struct lc_slice rest = {body.at + (sent - of_held), body.len - (sent - of_held)};
-    enqueue_copy(conn, (struct lc_slice){held.at + of_held, held.len - of_held});
+    lc_queue_copy(conn, (struct lc_slice){held.at + of_held, held.len - of_held});
     if (release != NULL)
-        enqueue_owned(conn, rest, release, owner);
+        lc_queue_owned(conn, rest, release, owner);
     else
-        enqueue_copy(conn, rest);
+        lc_queue_copy(conn, rest);
 }
 
 static enum lc_flow flow(const struct lc_conn *conn)
@@ -283,6 +163,53 @@ static enum lc_flow on_send(struct lc_request *request, struct lc_slice text,
     }
     if (release != NULL)
         release(owner);
+    return flow(conn);
+}
+
+/* A small file is copied behind its head. False if it cannot be read in one go. */
+static bool hold_file(struct lc_conn *conn, struct lc_slice text, int file, off_t offset,
+                      size_t len)
+{
+    char block[LC_COPY_MAX];
+
+    if (pread(file, block, len, offset) != (ssize_t)len)
+        return false;
+    make_room(conn, text.len + len);
+    if (!conn->is_gone) {
+        hold(conn, text);
+        hold(conn, (struct lc_slice){block, len});
+    }
+    return true;
+}
+
+static void send_file(struct lc_conn *conn, struct lc_slice text, int file, off_t offset,
+                      size_t len)
+{
+    size_t sent = 0;
+
+    make_room(conn, text.len);
+    if (conn->is_gone)
+        return;
+    hold(conn, text);
+    flush(conn, true);
+    if (!conn->is_gone && conn->queue == NULL)
+        sent = lc_queue_send_file_now(conn, file, offset, len);
+    if (!conn->is_gone && sent < len)
+        lc_queue_file(conn, file, offset + (off_t)sent, len - sent);
+}
+
+static enum lc_flow on_send_file(struct lc_request *request, struct lc_slice text,
+                                 int file, uint64_t offset, uint64_t length)
+{
+    struct lc_conn *conn = conn_of(request);
+
+    if (text.len > LC_COPY_MAX) {
+        on_send(request, text, (struct lc_slice){NULL, 0}, NULL, NULL);
+        text.len = 0;
+    }
+    if (!conn->is_gone && (length > LC_COPY_MAX ||
+                           !hold_file(conn, text, file, (off_t)offset, (size_t)length)))
+        send_file(conn, text, file, (off_t)offset, (size_t)length);
     return flow(conn);
 }
 
@@ -323,13 +250,13 @@ static enum lc_flow on_wait(struct lc_request *request)
         atomic_store_explicit(&server->inherit->slot->heartbeat_ms, now,
                               memory_order_relaxed);
         if (patience != 0 && now - last_moved > patience) {
-            on_write_failed(conn);
+            lc_queue_fail(conn);
             break;
         }
         /* A socket counts as writable only when much of it is free; a slow client makes little
          * room at a time. */
         poll(&room, 1, 500);
-        if (write_queue(conn))
+        if (lc_queue_write(conn))
             last_moved = lc_clock_ms();
     }
     return conn->is_gone ? LC_FLOW_GONE : LC_FLOW_GO;
@@ -360,6 +287,7 @@ static struct lc_slice date_line(const struct lc_request *request)
 
 const struct lc_host_ops lc_reply_ops = {
     .send = on_send,
+    .send_file = on_send_file,
     .flush = on_flush,
     .wait = on_wait,
     .end = on_end,

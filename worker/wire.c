@@ -1,8 +1,11 @@
 #include "worker/wire.h"
 
 #include <errno.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+enum { COPY_SIZE = 32 * 1024 };
 
 void lc_wire_init(struct lc_wire *wire, int fd)
 {
@@ -32,17 +35,76 @@ bool lc_wire_is_readable(struct lc_wire *wire)
     return recv(wire->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-ssize_t lc_wire_write(struct lc_wire *wire, const struct iovec *parts, int count)
+/* A full socket is no error. */
+static ssize_t taken(ssize_t n)
+{
+    return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? 0 : n;
+}
+
+static ssize_t write_parts(const struct lc_wire *wire, const struct iovec *parts,
+                           int count, int flags)
 {
     struct msghdr message = {.msg_iov = (struct iovec *)parts,
                              .msg_iovlen = (size_t)count};
     ssize_t n;
 
+    flags |= MSG_NOSIGNAL;
     do
-        n = count == 1 ? send(wire->fd, parts->iov_base, parts->iov_len, MSG_NOSIGNAL)
-                       : sendmsg(wire->fd, &message, MSG_NOSIGNAL);
+        n = count == 1 ? send(wire->fd, parts->iov_base, parts->iov_len, flags)
+                       : sendmsg(wire->fd, &message, flags);
     while (n < 0 && errno == EINTR);
-    return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? 0 : n;
+    return taken(n);
+}
+
+ssize_t lc_wire_write(struct lc_wire *wire, const struct iovec *parts, int count)
+{
+    return write_parts(wire, parts, count, 0);
+}
+
+ssize_t lc_wire_write_more(struct lc_wire *wire, const struct iovec *parts, int count)
+{
+    return write_parts(wire, parts, count, MSG_MORE);
+}
+
+/* Any file system can be read, so this works for all. */
+static ssize_t copy_file(struct lc_wire *wire, int file, off_t *offset, size_t count)
+{
+    char block[COPY_SIZE];
+    ssize_t n;
+
+    do
+        n = pread(file, block, count < sizeof(block) ? count : sizeof(block), *offset);
+    while (n < 0 && errno == EINTR);
+    if (n > 0) {
+        struct iovec part = {block, (size_t)n};
+
+        n = lc_wire_write(wire, &part, 1);
+    } else if (n == 0) {
+        errno = ENODATA;
+        n = -1;
+    }
+    if (n > 0)
+        *offset += n;
+    return n;
+}
+
+ssize_t lc_wire_send_file(struct lc_wire *wire, int file, off_t *offset, size_t count)
+{
+    ssize_t n;
+
+    if (!wire->uses_sendfile)
+        return copy_file(wire, file, offset, count);
+    do
+        n = sendfile(wire->fd, file, offset, count);
+    while (n < 0 && errno == EINTR);
+    /* Not every file system, and not every kind of socket, lets it. */
+    if (n < 0 && (errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP))
+        return copy_file(wire, file, offset, count);
+    if (n == 0) {
+        errno = ENODATA;
+        return -1;
+    }
+    return taken(n);
 }
 
 void lc_wire_shutdown(struct lc_wire *wire)

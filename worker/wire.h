@@ -6,7 +6,8 @@
 #include <sys/uio.h>
 
 struct lc_wire {
-    int fd; /* non-blocking */
+    int fd;             /* non-blocking                                      */
+    bool uses_sendfile; /* files go from the kernel's cache to the socket   */
 };
 
 /* Takes over an accepted socket. */
@@ -22,6 +23,13 @@ bool lc_wire_is_readable(struct lc_wire *wire);
 /* How many bytes the socket took, 0 when it is full; -1 with errno when it has failed. Never
  * raises SIGPIPE. */
 ssize_t lc_wire_write(struct lc_wire *wire, const struct iovec *parts, int count);
+
+/* The same, when more follows at once: the last packet may wait for it. */
+ssize_t lc_wire_write_more(struct lc_wire *wire, const struct iovec *parts, int count);
+
+/* Bytes of a regular file from `*offset` on, which moves along; the file's own position does not.
+ * Returns as lc_wire_write does; -1 with ENODATA when the file ends here. */
+ssize_t lc_wire_send_file(struct lc_wire *wire, int file, off_t *offset, size_t count);
 
 /* Tells the other side that no more bytes come. */
 void lc_wire_shutdown(struct lc_wire *wire);

@@ -57,6 +57,14 @@ LC_API void lc_response_send(struct lc_request *request, struct lc_slice body);
 LC_API void lc_response_send_owned(struct lc_request *request, struct lc_slice body,
                                    void (*release)(void *owner), void *owner);
 
+/* The body, or the rest of it, out of a regular file: `length` bytes from `offset` on, framed as
+ * one piece. Ends the response. The file's position is neither used nor moved; the descriptor stays
+ * the caller's, who may close it when the call returns. A file that turns out to be shorter
+ * is logged, and the connection closes. -1 with errno, and nothing was done, when the descriptor is
+ * no regular file's. */
+LC_API int lc_response_send_file(struct lc_request *request, int fd, uint64_t offset,
+                                 uint64_t length);
+
 /* Sugar: status, Content-Type and a body in one call; always returns LC_DONE (see app.h). */
 LC_API enum lc_step lc_response_text(struct lc_request *request, int code,
                                      const char *text);

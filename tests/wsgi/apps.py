@@ -2,11 +2,14 @@
 path names: /hello calls hello(environ, start_response)."""
 import contextvars
 import gc
+import gzip
 import io
 import os
 import signal
 import sys
+import tempfile
 import threading
+import urllib.parse
 import wsgiref.validate
 
 closed = []  # what had its close() called, in order
@@ -326,6 +329,26 @@ def wrapped_file(environ, start_response):
 def file_sizes(environ, start_response):
     start_response("200 OK", [])
     return [repr(File.sizes).encode()]
+
+
+def disk_file(make):
+    """A file with a name and eight times ten digits, opened by `make`, at its sixth byte."""
+    named = tempfile.NamedTemporaryFile()
+    named.write(b"0123456789" * 8)
+    named.flush()
+    file = make(named.name)
+    kept["named"] = named
+    file.seek(5)
+    return file
+
+
+def wrapped_plain(environ, start_response):
+    """A file that the host can send; what is opened how, the query says."""
+    start_response("200 OK", [])
+    file = eval(urllib.parse.unquote(environ["QUERY_STRING"]), globals())
+    wrapper = environ["wsgi.file_wrapper"](file)
+    wrapper.close = lambda: (closed.append("plain"), file.close())
+    return wrapper
 
 
 def wrapped_text(environ, start_response):

@@ -4,12 +4,15 @@
 
 #include <licorne/error.h>
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 struct host {
     struct lc_request request; /* first */
@@ -63,8 +66,27 @@ static struct lc_slice date_line(const struct lc_request *request)
     return LC_SLICE("Date: now\r\n");
 }
 
-static const struct lc_host_ops ops = {on_send, on_flush, on_flush,
-                                       on_end,  may_keep, date_line};
+static enum lc_flow on_send_file(struct lc_request *request, struct lc_slice text,
+                                 int file, uint64_t offset, uint64_t length)
+{
+    struct host *host = (struct host *)(void *)request;
+
+    keep_bytes(host, text);
+    assert_true(host->len + length < sizeof(host->sent));
+    assert_int_equal(pread(file, host->sent + host->len, length, (off_t)offset), length);
+    host->len += length;
+    return LC_FLOW_GO;
+}
+
+static const struct lc_host_ops ops = {
+    .send = on_send,
+    .send_file = on_send_file,
+    .flush = on_flush,
+    .wait = on_flush,
+    .end = on_end,
+    .may_keep = may_keep,
+    .date_line = date_line,
+};
 
 static struct host *given_request(const char *method, int version)
 {
@@ -78,6 +100,14 @@ static struct host *given_request(const char *method, int version)
     host.request.host = &ops;
     lc_arena_init(&host.request.arena, host.block, sizeof(host.block));
     return &host;
+}
+
+static int given_file(const char *bytes)
+{
+    int fd = memfd_create("file", MFD_CLOEXEC);
+
+    assert_int_equal(write(fd, bytes, strlen(bytes)), strlen(bytes));
+    return fd;
 }
 
 static void sends(struct host *host, const char *expected)
@@ -152,6 +182,79 @@ static void head_and_304_and_204_have_no_body(void **state)
     field(host, "X-B", "2");
     lc_response_end(&host->request);
     sends(host, HEAD("204 No Content", "keep-alive") "X-A: 1\r\nX-B: 2\r\n\r\n");
+}
+
+/* Answers `method` with 4 bytes of a file, and with a Content-Length if one is given. */
+static struct host *sent_file(const char *method, int version, const char *length)
+{
+    struct host *host = given_request(method, version);
+    int fd = given_file("0123456789");
+
+    lseek(fd, 5, SEEK_SET);
+    if (length != NULL)
+        field(host, "Content-Length", length);
+    assert_int_equal(lc_response_send_file(&host->request, fd, 3, 4), 0);
+    assert_int_equal(lseek(fd, 0, SEEK_CUR), 5);
+    close(fd);
+    return host;
+}
+
+static void a_piece_of_a_file_is_framed_as_one(void **state)
+{
+    sends(sent_file("GET", 11, NULL),
+          HEAD("200 OK", "keep-alive") "Transfer-Encoding: chunked\r\n\r\n"
+                                       "4\r\n3456\r\n0\r\n\r\n");
+    sends(sent_file("GET", 11, "4"),
+          HEAD("200 OK", "keep-alive") "Content-Length: 4\r\n\r\n3456");
+    sends(sent_file("GET", 11, "2"),
+          HEAD("200 OK", "keep-alive") "Content-Length: 2\r\n\r\n34");
+    sends(sent_file("HEAD", 11, "4"),
+          HEAD("200 OK", "keep-alive") "Content-Length: 4\r\n\r\n");
+    sends(sent_file("GET", 10, NULL),
+          "HTTP/1.0 200 OK\r\nServer: licorne\r\nDate: now\r\nConnection: close\r\n\r\n"
+          "3456");
+}
+
+static void a_file_may_be_the_rest_of_a_body(void **state)
+{
+    struct host *host = given_request("GET", 11);
+    int fd = given_file("0123456789");
+
+    lc_response_write(&host->request, LC_SLICE("head "));
+    assert_int_equal(lc_response_send_file(&host->request, fd, 0, 10), 0);
+    assert_int_equal(host->request.response.written, 15);
+    sends(host,
+          HEAD("200 OK", "keep-alive") "Transfer-Encoding: chunked\r\n\r\n"
+                                       "5\r\nhead \r\nA\r\n0123456789\r\n0\r\n\r\n");
+    close(fd);
+}
+
+static void no_byte_of_a_file_is_an_empty_body(void **state)
+{
+    struct host *host = given_request("GET", 11);
+    int fd = given_file("0123456789");
+
+    assert_int_equal(lc_response_send_file(&host->request, fd, 10, 0), 0);
+    sends(host, HEAD("200 OK", "keep-alive") "Content-Length: 0\r\n\r\n");
+    close(fd);
+}
+
+static void what_is_no_regular_file_is_not_sent(void **state)
+{
+    struct host *host = given_request("GET", 11);
+    int ends[2];
+
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(lc_response_send_file(&host->request, ends[0], 0, 4), -1);
+    assert_int_equal(errno, EINVAL);
+    assert_int_equal(lc_response_send_file(&host->request, -1, 0, 4), -1);
+    assert_int_equal(errno, EBADF);
+    close(ends[0]);
+    close(ends[1]);
+    lc_response_text(&host->request, 404, "");
+    sends(host, HEAD("404 Not Found",
+                     "keep-alive") "Content-Type: text/plain; charset=utf-8\r\n"
+                                   "Content-Length: 0\r\n\r\n");
 }
 
 static void too_long_a_body_is_cut(void **state)
@@ -272,6 +375,10 @@ int main(void)
         cmocka_unit_test(an_answer_without_length_is_chunked),
         cmocka_unit_test(http_1_0_is_ended_by_closing),
         cmocka_unit_test(head_and_304_and_204_have_no_body),
+        cmocka_unit_test(a_piece_of_a_file_is_framed_as_one),
+        cmocka_unit_test(a_file_may_be_the_rest_of_a_body),
+        cmocka_unit_test(no_byte_of_a_file_is_an_empty_body),
+        cmocka_unit_test(what_is_no_regular_file_is_not_sent),
         cmocka_unit_test(too_long_a_body_is_cut),
         cmocka_unit_test(too_short_a_body_breaks_the_connection),
         cmocka_unit_test(what_belongs_to_the_connection_is_the_servers),

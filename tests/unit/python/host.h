@@ -38,7 +38,7 @@ struct lc_request {
     uint64_t length; /* Content-Length, UINT64_MAX without */
     char *answer;
     size_t answer_size, unsent;
-    bool is_started, is_ended, is_aborted, was_copied;
+    bool is_started, is_ended, is_aborted, was_copied, was_sent_as_file;
     void (*release)(void *);
     void *owner;
 

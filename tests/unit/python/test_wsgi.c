@@ -779,6 +779,47 @@ static void a_file_is_read_as_far_as_its_length_says(void **state)
     assert_answers("/what_was_closed", "file");
 }
 
+/* Serves what `expression` opens; whether the host was given the descriptor. */
+static bool is_sent_as_file(const char *expression, const char *expected)
+{
+    struct lc_request r;
+    char target[256];
+    bool is_file;
+
+    get("/what_was_closed");
+    snprintf(target, sizeof(target), "/wrapped_plain?%s", expression);
+    given_request(&r, "GET", target);
+    serve(&r);
+    assert_string_equal(answer(&r), expected);
+    assert_string_equal(logged, "");
+    is_file = r.was_sent_as_file;
+    forget(&r);
+    assert_answers("/what_was_closed", "plain");
+    return is_file;
+}
+
+static void a_plain_file_is_left_to_the_host(void **state)
+{
+    static const char rest[] = "56789"
+                               "0123456789012345678901234567890123456789"
+                               "012345678901234567890123456789";
+
+    assert_true(is_sent_as_file("disk_file(lambda%20n:open(n,'rb'))", rest));
+    assert_true(is_sent_as_file("disk_file(lambda%20n:open(n,'rb',0))", rest));
+    assert_true(is_sent_as_file("disk_file(lambda%20n:open(n,'r%2Bb'))", rest));
+    assert_true(is_sent_as_file("disk_file(lambda%20n:open(n,'r%2Bb',0))", rest));
+}
+
+static void what_reads_otherwise_than_its_descriptor_is_read(void **state)
+{
+    assert_false(is_sent_as_file("io.BytesIO(b'bytes')", "bytes"));
+    assert_false(is_sent_as_file("open('/proc/sys/kernel/ostype','rb')", "Linux\n"));
+    assert_false(is_sent_as_file(
+        "gzip.GzipFile(fileobj=io.BytesIO(gzip.compress(b'zip')))", "zip"));
+    assert_false(is_sent_as_file("tempfile.SpooledTemporaryFile()", ""));
+    assert_false(is_sent_as_file("open('/dev/null','rb')", ""));
+}
+
 /* ---- errors and the log ---- */
 
 static void an_exception_is_logged_with_its_traceback(void **state)
@@ -1333,6 +1374,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_context_does_not_leak_into_the_next_request),
         cmocka_unit_test(a_wrapped_file_leaves_in_large_blocks),
         cmocka_unit_test(a_file_is_read_as_far_as_its_length_says),
+        cmocka_unit_test(a_plain_file_is_left_to_the_host),
+        cmocka_unit_test(what_reads_otherwise_than_its_descriptor_is_read),
         cmocka_unit_test(an_exception_is_logged_with_its_traceback),
         cmocka_unit_test(nothing_an_application_raises_ends_the_worker),
         cmocka_unit_test(wsgi_errors_go_to_the_log_line_by_line),
