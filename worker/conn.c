@@ -161,6 +161,12 @@ void lc_conn_await_request(struct lc_conn *conn)
                      conn->server->is_draining ? LC_DEADLINE_DRAIN : LC_DEADLINE_IDLE);
 }
 
+void lc_conn_await_head(struct lc_conn *conn)
+{
+    lc_conn_deadline(conn,
+                     conn->server->is_draining ? LC_DEADLINE_LAST : LC_DEADLINE_HEAD);
+}
+
 /* What a state needs starts here. */
 void lc_conn_enter(struct lc_conn *conn, enum lc_conn_state next)
 {
@@ -188,6 +194,7 @@ void lc_conn_enter(struct lc_conn *conn, enum lc_conn_state next)
     case LC_CONN_LINGERING:
         drop_exchange(conn);
         lc_intake_drop(conn);
+        conn->active_ms = uv_now(&server->loop);
         lc_wire_shutdown(&conn->wire);
         lc_conn_watch(conn, UV_READABLE);
         lc_conn_deadline(conn,
@@ -348,23 +355,36 @@ void lc_conn_abandon(struct lc_conn *conn)
     }
 }
 
+/* What came while a slow call kept the loop was in time. True if the connection is none the worse
+ * for its deadline; a head that is still not complete is late. */
+static bool came_in_time(struct lc_conn *conn)
+{
+    uint64_t due_ms = conn->due_ms;
+
+    if (conn->state == LC_CONN_LINGERING || !lc_wire_is_readable(&conn->wire))
+        return false;
+    lc_intake_on_readable(conn);
+    return lc_list_is_empty(&conn->due) || conn->due_ms != due_ms;
+}
+
 void lc_conn_expire(struct lc_conn *conn, enum lc_deadline kind)
 {
-    lc_conn_no_deadline(conn);
     switch (kind) {
     case LC_DEADLINE_HEAD:
     case LC_DEADLINE_BODY:
     case LC_DEADLINE_IDLE:
     case LC_DEADLINE_DRAIN:
-        /* What came while a slow call kept the loop was in time. */
-        if (conn->state != LC_CONN_LINGERING && lc_wire_is_readable(&conn->wire))
-            lc_intake_on_readable(conn);
-        else if (conn->state == LC_CONN_IDLE || conn->state == LC_CONN_LINGERING)
+    case LC_DEADLINE_LAST:
+        if (came_in_time(conn))
+            break;
+        lc_conn_no_deadline(conn);
+        if (conn->state == LC_CONN_IDLE || conn->state == LC_CONN_LINGERING)
             lc_conn_enter(conn, LC_CONN_CLOSED);
         else
             lc_intake_late(conn);
         break;
     case LC_DEADLINE_WRITE:
+        lc_conn_no_deadline(conn);
         on_writable(conn); /* the same */
         if (conn->is_gone || (conn->queue != NULL && lc_list_is_empty(&conn->due))) {
             lc_log(LC_DEBUG, "%s takes no more bytes: connection closed",
@@ -386,6 +406,8 @@ void lc_conn_drain(struct lc_conn *conn)
 
     if (conn->state == LC_CONN_LINGERING)
         lc_conn_deadline(conn, LC_DEADLINE_DRAIN);
+    else if (conn->state == LC_CONN_READING && conn->queue == NULL)
+        lc_conn_await_head(conn);
     if (conn->state != LC_CONN_IDLE)
         return;
     lc_reply_flush(conn);

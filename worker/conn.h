@@ -1,8 +1,9 @@
 /* worker/conn.h — one client connection: reads requests, has them handled, sends the answers, in
  * order, until either side has had enough.
  *
- * An idle connection is this structure and nothing else; what a request needs (struct
- * lc_exchange) is lent to it from its first byte to its last. */
+ * An idle connection is this structure and nothing else, and one whose client has sent a part of
+ * a usual head only its bytes besides; what a request needs (struct lc_exchange) is lent to it from
+ * then to its end. */
 #pragma once
 #include "app/request.h"
 #include "base/list.h"
@@ -19,7 +20,7 @@
 
 enum lc_conn_state {
     LC_CONN_IDLE,      /* no byte of a request has come                     */
-    LC_CONN_READING,   /* a head has begun                                  */
+    LC_CONN_READING,   /* a head has begun; its bytes are pending           */
     LC_CONN_RECEIVING, /* the head is complete, the body is not             */
     LC_CONN_HANDLING,  /* the application has it                            */
     LC_CONN_REPLYING,  /* the answer is complete but has not all left       */
@@ -42,7 +43,7 @@ struct lc_piece {
 struct lc_conn {
     uv_poll_t poll;
     struct lc_server *server;
-    struct lc_exchange *exchange; /* NULL while idle */
+    struct lc_exchange *exchange; /* NULL while idle, or with a short piece of a head */
     struct lc_wire wire;
     enum lc_conn_state state;
     int events; /* UV_READABLE | UV_WRITABLE as they are watched */
@@ -57,7 +58,8 @@ struct lc_conn {
     struct lc_list due;  /* in one of server->deadlines */
     struct lc_list held; /* in server->held while it has answers in server->turn */
     uint64_t due_ms;
-    uint64_t active_ms; /* when it last became idle */
+    uint64_t active_ms; /* when it last became idle, or lingering */
+    uint64_t began_us;  /* the first byte of a head that is not complete was read */
     size_t held_at, held_len;
     struct lc_piece *queue, **queue_end;
     size_t queued; /* bytes in the queue */
@@ -103,8 +105,9 @@ void lc_conn_abandon(struct lc_conn *conn);
 /* The one place where its state changes; what a state needs starts there. */
 void lc_conn_enter(struct lc_conn *conn, enum lc_conn_state next);
 
-/* Idle: how long the next request may take to come. */
+/* Idle: how long the next request may take to come; reading: how long the head, to be complete. */
 void lc_conn_await_request(struct lc_conn *conn);
+void lc_conn_await_head(struct lc_conn *conn);
 
 /* reply.c tells: the response that was ended outside of a call, and that a queue is empty. */
 void lc_conn_on_ended(struct lc_conn *conn);

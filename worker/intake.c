@@ -3,6 +3,7 @@
 #include "app/error_page.h"
 #include "base/mem.h"
 #include "worker/conn.h"
+#include "worker/exchange.h"
 #include "worker/reply.h"
 
 #include <licorne/error.h>
@@ -11,8 +12,11 @@
 #include <errno.h>
 #include <string.h>
 
-/* Bytes read ahead while the application has the request. */
-enum { PENDING_MAX = 64 * 1024 };
+enum {
+    PENDING_MAX = 64 * 1024, /* bytes read ahead while the application has the request */
+    SHORT_HEAD = 1024,       /* looking at so many bytes again costs next to nothing   */
+    LINGER_MAX_MS = 30000,
+};
 
 /* --- requests that are not taken --------------------------------------------------------- */
 
@@ -44,14 +48,36 @@ static void refuse_fault(struct lc_conn *conn)
     refuse(conn, fault->status, fault->reason, page_text);
 }
 
+/* Many connections may send heads slowly, or never to the end. What such a one has, if it is not
+ * much, is kept as bytes, and looked at anew when more have come. */
+static void park_short_head(struct lc_conn *conn, size_t len)
+{
+    if (len > SHORT_HEAD)
+        return;
+    conn->began_us = conn->exchange->request.started_us;
+    lc_exchange_return(conn->server, conn->exchange);
+    conn->exchange = NULL;
+}
+
+static struct lc_exchange *exchange_of(struct lc_conn *conn)
+{
+    if (conn->exchange == NULL) {
+        conn->exchange = lc_exchange_lend(conn->server, conn);
+        conn->exchange->request.started_us = conn->began_us;
+    }
+    return conn->exchange;
+}
+
 void lc_intake_late(struct lc_conn *conn)
 {
-    struct lc_exchange *exchange = conn->exchange;
     bool is_head = conn->state == LC_CONN_READING;
 
     if (is_head) {
+        struct lc_exchange *exchange = exchange_of(conn);
+        size_t used;
+
         exchange->head = (struct lc_slice){conn->pending, conn->pending_len};
-        lc_http1_move(&exchange->http1, conn->pending);
+        lc_http1_head(&exchange->http1, exchange->head, &used); /* for the log line */
     }
     refuse(conn, 408, "Request Timeout",
            is_head ? "The request head did not arrive in time"
@@ -71,7 +97,7 @@ static void grow_pending(struct lc_conn *conn, size_t room)
 {
     if (conn->pending_room >= room)
         return;
-    size_t bigger = conn->pending_room == 0 ? 1024 : conn->pending_room;
+    size_t bigger = conn->pending_room == 0 ? 64 : conn->pending_room;
 
     while (bigger < room)
         bigger *= 2;
@@ -142,7 +168,7 @@ static void send_continue(struct lc_conn *conn)
 /* A step through the input. Tells whether it got further, with the input shortened. */
 static bool take_head(struct lc_conn *conn, struct lc_slice *input)
 {
-    struct lc_exchange *exchange = conn->exchange;
+    struct lc_exchange *exchange = exchange_of(conn);
     size_t used;
 
     enum lc_http1_result result = lc_http1_head(&exchange->http1, *input, &used);
@@ -201,7 +227,8 @@ static void take_input(struct lc_conn *conn, struct lc_slice input)
     switch (conn->state) {
     case LC_CONN_READING:
         if (lc_list_is_empty(&conn->due))
-            lc_conn_deadline(conn, LC_DEADLINE_HEAD);
+            lc_conn_await_head(conn);
+        park_short_head(conn, input.len);
         break;
     case LC_CONN_RECEIVING:
     case LC_CONN_HANDLING:
@@ -253,7 +280,7 @@ void lc_intake_read_on(struct lc_conn *conn)
         if (conn->pending_len != 0)
             take_input(conn, (struct lc_slice){conn->pending, conn->pending_len});
         break;
-    case LC_CONN_READING: lc_conn_deadline(conn, LC_DEADLINE_HEAD); break;
+    case LC_CONN_READING: lc_conn_await_head(conn); break;
     case LC_CONN_RECEIVING: lc_conn_deadline(conn, LC_DEADLINE_BODY); break;
     case LC_CONN_HANDLING:
     case LC_CONN_REPLYING: break;
@@ -285,34 +312,54 @@ static void read_ahead(struct lc_conn *conn)
         lc_conn_abandon(conn);
 }
 
-void lc_intake_on_readable(struct lc_conn *conn)
+/* Reads what follows the bytes that are pending; `input` becomes both. */
+static ssize_t read_behind(struct lc_conn *conn, struct lc_slice *input)
+{
+    char *into = conn->server->read_buffer;
+    size_t len = conn->pending_len, room = LC_READ_SIZE;
+
+    if (len > SHORT_HEAD) {
+        /* The room doubles, so that slow clients cost little memory. */
+        grow_pending(conn, len + len / 2 + 512);
+        into = conn->pending;
+        room = conn->pending_room;
+    } else if (len != 0) {
+        memcpy(into, conn->pending, len);
+    }
+    ssize_t n = lc_wire_read(&conn->wire, into + len, room - len);
+    if (n > 0) {
+        conn->pending_len = into == conn->pending ? len + (size_t)n : 0;
+        *input = (struct lc_slice){into, len + (size_t)n};
+    }
+    return n;
+}
+
+/* A client that was refused may send a long body to its end before it looks for the answer. */
+static void linger_on(struct lc_conn *conn)
 {
     struct lc_server *server = conn->server;
+
+    if (!server->is_draining && uv_now(&server->loop) - conn->active_ms < LINGER_MAX_MS)
+        lc_conn_deadline(conn, LC_DEADLINE_LINGER);
+}
+
+void lc_intake_on_readable(struct lc_conn *conn)
+{
     struct lc_slice input;
-    ssize_t n;
 
     if (conn->state == LC_CONN_HANDLING || conn->state == LC_CONN_REPLYING) {
         read_ahead(conn);
         return;
     }
-    if (conn->pending_len == 0) {
-        n = lc_wire_read(&conn->wire, server->read_buffer, LC_READ_SIZE);
-        input = (struct lc_slice){server->read_buffer, n > 0 ? (size_t)n : 0};
-    } else {
-        /* More of a head: the room doubles, so that slow clients cost little memory. */
-        grow_pending(conn, conn->pending_len + conn->pending_len / 2 + 512);
-        n = lc_wire_read(&conn->wire, conn->pending + conn->pending_len,
-                         conn->pending_room - conn->pending_len);
-        conn->pending_len += n > 0 ? (size_t)n : 0;
-        input = (struct lc_slice){conn->pending, conn->pending_len};
-    }
-    if (n > 0) {
-        if (conn->state != LC_CONN_LINGERING)
-            take_input(conn, input);
-        return;
-    }
+    if (conn->state != LC_CONN_IDLE)
+        lc_server_start_call(conn->server); /* not the time when its first bytes came */
+    ssize_t n = read_behind(conn, &input);
     if (n == 0)
         on_eof(conn);
-    else if (errno != EAGAIN)
+    else if (n < 0 && errno != EAGAIN)
         lc_conn_abandon(conn);
+    else if (n > 0 && conn->state == LC_CONN_LINGERING)
+        linger_on(conn);
+    else if (n > 0)
+        take_input(conn, input);
 }

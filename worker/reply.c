@@ -276,7 +276,7 @@ static bool may_keep(const struct lc_request *request)
     const struct lc_conn *conn = conn_of(request);
     const struct lc_server *server = conn->server;
 
-    return server->config->keepalive > 0 && !server->is_draining &&
+    return server->config->keepalive > 0 && !lc_server_is_leaving(server) &&
            (!conn->has_eof || conn->pending_len != 0);
 }
 

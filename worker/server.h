@@ -27,7 +27,8 @@ enum lc_deadline {
     LC_DEADLINE_WRITE,  /* write_timeout: until the client takes more  */
     LC_DEADLINE_IDLE,   /* keepalive: until the next request           */
     LC_DEADLINE_DRAIN,  /* a request may still be under way            */
-    LC_DEADLINE_LINGER, /* until the client has closed too             */
+    LC_DEADLINE_LAST,   /* draining: until the head is complete        */
+    LC_DEADLINE_LINGER, /* until the client sends more, or has closed  */
     LC_DEADLINE_COUNT
 };
 
@@ -96,6 +97,8 @@ struct lc_server {
 
 /* worker.c */
 void lc_server_drain(struct lc_server *server);
+/* It was told to, if only during the call in hand. */
+bool lc_server_is_leaving(const struct lc_server *server);
 void lc_server_stop_if_done(struct lc_server *server);
 struct lc_slice lc_server_date(struct lc_server *server);
 void lc_server_count_request(struct lc_server *server);

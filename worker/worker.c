@@ -29,6 +29,7 @@
 
 enum {
     HEARTBEAT_MAX_MS = 1000,
+    DRAIN_TICK_MS = 50,
     SLOW_CALL_US = 500,
     SLOW_MEMORY = 256,    /* quick calls after a slow one until answers are held again */
     LAST_LINES_MS = 3000, /* for the log to take what a leaving worker has to say */
@@ -46,6 +47,7 @@ uint64_t lc_server_patience(const struct lc_server *server, enum lc_deadline kin
     case LC_DEADLINE_WRITE: return (uint64_t)config->write_timeout * 1000;
     case LC_DEADLINE_IDLE: return (uint64_t)config->keepalive * 1000;
     case LC_DEADLINE_DRAIN: return 250;
+    case LC_DEADLINE_LAST: return 1000;
     case LC_DEADLINE_LINGER: return 2000;
     case LC_DEADLINE_COUNT: break;
     }
@@ -144,7 +146,7 @@ static void expire(struct lc_server *server, uint64_t now)
 
 static uint64_t until_next_deadline(struct lc_server *server, uint64_t now)
 {
-    uint64_t next = server->heartbeat_ms;
+    uint64_t next = server->is_draining ? DRAIN_TICK_MS : server->heartbeat_ms;
 
     for (int kind = 0; kind < LC_DEADLINE_COUNT; kind++) {
         struct lc_conn *conn = LC_LIST_FIRST(&server->deadlines[kind], struct lc_conn,
@@ -157,8 +159,8 @@ static uint64_t until_next_deadline(struct lc_server *server, uint64_t now)
     return next;
 }
 
-/* No kind of deadline is shorter than a second but those of a drain, which starts the timer
- * anew; so one timer that beats at least every second is never late. */
+/* No kind of deadline is shorter than a second but that of a drain; so one timer that beats at
+ * least every second, and oftener in a drain, is never late. */
 static void on_tick(uv_timer_t *timer)
 {
     struct lc_server *server = LC_CONTAINER(timer, struct lc_server, tick);
@@ -254,6 +256,32 @@ static void take_no_notice(int signum)
     sigaction(signum, &action, NULL);
 }
 
+/* libuv tells of a signal when the loop comes round. The answer that is being made meanwhile
+ * should say already that the connection closes. */
+static volatile sig_atomic_t is_told_to_leave;
+static void (*tell_loop)(int);
+
+static void on_told_to_leave(int signum)
+{
+    is_told_to_leave = 1;
+    tell_loop(signum);
+}
+
+static void notice_at_once(int signum)
+{
+    struct sigaction action;
+
+    sigaction(signum, NULL, &action);
+    tell_loop = action.sa_handler;
+    action.sa_handler = on_told_to_leave;
+    sigaction(signum, &action, NULL);
+}
+
+bool lc_server_is_leaving(const struct lc_server *server)
+{
+    return server->is_draining || is_told_to_leave;
+}
+
 static void watch_signals(struct lc_server *server)
 {
     static const int watched[] = {SIGTERM, SIGINT, SIGQUIT};
@@ -263,6 +291,7 @@ static void watch_signals(struct lc_server *server)
         server->signals[i].data = server;
         uv_signal_start(&server->signals[i], on_signal, watched[i]);
     }
+    notice_at_once(SIGTERM);
     take_no_notice(SIGUSR1);
     take_no_notice(SIGWINCH);
 }

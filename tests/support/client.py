@@ -26,12 +26,15 @@ class Response:
 
 
 class Client:
-    """One connection to ("127.0.0.1", port) or to a unix socket's path."""
+    """One connection to ("127.0.0.1", port) or to a unix socket's path. With `buffer` the kernel
+    takes about so many bytes before they are asked for."""
 
-    def __init__(self, address, timeout=10):
+    def __init__(self, address, timeout=10, buffer=None):
         family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         self.socket.settimeout(timeout)
+        if buffer is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         try:
             self.socket.connect(address)
         except OSError:
