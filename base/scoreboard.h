@@ -57,7 +57,8 @@ struct lc_log_note {
 struct lc_scoreboard {
     uint32_t count;
     struct lc_log_note log_note; /* written by the logger only */
-    struct lc_slot slots[];      /* aligned: sizeof is a multiple of 64 */
+    _Atomic bool has_hinted_at_keepalive;
+    struct lc_slot slots[]; /* aligned: sizeof is a multiple of 64 */
 };
 
 /* A zeroed board that children inherit by fork; NULL and `err` if memory is short. */

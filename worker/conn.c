@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "worker/accept.h"
 #include "worker/exchange.h"
+#include "worker/hint.h"
 #include "worker/intake.h"
 #include "worker/reply.h"
 
@@ -247,6 +248,10 @@ static void start_request(struct lc_conn *conn)
     lc_gather_finish(&exchange->body, &exchange->request.body);
     exchange->is_counted = true;
     conn->server->in_flight++;
+    if (!conn->has_asked) {
+        conn->has_asked = true;
+        lc_hint_at_keepalive(conn);
+    }
     call_application(conn, lc_pipeline_start);
 }
 

@@ -51,8 +51,9 @@ struct lc_conn {
     bool is_gone; /* nothing can be sent any more          */
     bool has_eof; /* the client sends nothing more         */
     bool is_trusted;
-    bool closes;  /* after what is being sent              */
-    bool lingers; /* … because more bytes may be coming    */
+    bool has_asked; /* the application has seen a request of it */
+    bool closes;    /* after what is being sent              */
+    bool lingers;   /* … because more bytes may be coming    */
 
     struct lc_list all;  /* in server->conns */
     struct lc_list due;  /* in one of server->deadlines */

@@ -245,6 +245,34 @@ def test_clients_that_reuse_connections_around_keepalive_are_not_reset(serve):
     assert min(counts.values()) > 10, counts
 
 
+HINT = "Hint: requests come through a proxy that keeps its connections open, and keepalive is"
+FORWARDED = ("X-Forwarded-For", "192.0.2.7")
+
+
+def test_a_proxy_that_keeps_connections_longer_is_hinted_at_once(serve):
+    server = serve("--workers", "2")
+    server.wait_for_workers(2)
+    for n in range(10):
+        with server.client() as client:
+            client.get("/", [FORWARDED])
+    server.wait_for_log(f"[INFO] {HINT} 2 s.")
+    with server.client() as client:
+        client.get("/", [FORWARDED])
+    server.stop()
+    assert server.stderr.count("Hint:") == 1
+
+
+@pytest.mark.parametrize("keepalive, fields", [
+    ("75", [FORWARDED]), ("0", [FORWARDED]), ("2", [("X-Forward", "x")]),
+    ("2", [FORWARDED, ("Connection", "close")])])
+def test_there_is_no_hint_where_nothing_can_be_lost(serve, keepalive, fields):
+    server = serve("--keep-alive", keepalive)
+    with server.client() as client:
+        client.get("/", fields)
+    server.stop()
+    assert "Hint:" not in server.stderr
+
+
 # --- stopping ---------------------------------------------------------------------------------------
 
 def test_idle_connections_do_not_delay_a_stop(serve):
