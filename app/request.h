@@ -61,6 +61,7 @@ struct lc_response {
     bool is_bodiless; /* HEAD, 1xx, 204, 304 */
     bool keeps;       /* Connection: keep-alive was promised */
     bool was_cut;     /* more bytes than Content-Length came */
+    bool was_dropped; /* there were bytes, and a status that allows none */
 };
 
 struct lc_request {

@@ -292,6 +292,13 @@ static void end_response(struct lc_request *request, bool is_broken)
     request->host->end(request, is_broken);
 }
 
+/* That HEAD shows nothing of it is what applications rely on; with a 204 it is a mistake. */
+static void drop_body(struct lc_request *request, struct lc_slice body)
+{
+    if (body.len != 0 && !lc_slice_equals(request->method, LC_SLICE("HEAD")))
+        request->response.was_dropped = true;
+}
+
 void lc_response_send_owned(struct lc_request *request, struct lc_slice body,
                             void (*release)(void *owner), void *owner)
 {
@@ -315,6 +322,7 @@ void lc_response_send_owned(struct lc_request *request, struct lc_slice body,
     }
     struct lc_slice head = compose_head(request);
     if (response->is_bodiless) {
+        drop_body(request, body);
         request->host->send(request, head, nothing, NULL, NULL);
         if (release != NULL)
             release(owner);
@@ -411,8 +419,10 @@ enum lc_flow lc_response_write(struct lc_request *request, struct lc_slice piece
         return LC_FLOW_GO;
     if (!response->is_started)
         head = compose_head(request);
-    if (response->is_bodiless)
+    if (response->is_bodiless) {
+        drop_body(request, piece);
         piece.len = 0;
+    }
     if (piece.len > lc_response_left(request)) {
         response->was_cut = true;
         piece.len = (size_t)lc_response_left(request);
@@ -463,6 +473,9 @@ void lc_response_end(struct lc_request *request)
     }
     if (response->was_cut)
         report_wrong_length(request, false);
+    if (response->was_dropped)
+        lc_log(LC_WARN, "%.*s %.*s: the application's body was dropped: a %d has none",
+               LC_ARG(request->method), LC_ARG(request->target), response->status);
 
     bool is_short = response->has_length && !response->is_bodiless &&
                     lc_response_left(request) != 0;

@@ -155,16 +155,6 @@ static bool send_its_page(struct lc_request *request, struct lc_slice status,
     return true;
 }
 
-/* A header that the application may not send: the log has the reason, the client the name. */
-static bool answer_invalid_header(struct lc_request *request, PyObject *exception)
-{
-    PyObject *text = PyObject_GetAttrString(exception, "page");
-    bool is_sent = send_its_page(request, LC_SLICE("400 Bad Request"), text);
-
-    Py_XDECREF(text);
-    return is_sent;
-}
-
 static bool answer_refusal(struct lc_request *request, PyObject *exception)
 {
     PyObject *text = PyObject_Str(exception);
@@ -194,8 +184,6 @@ static bool answer(struct lc_exchange *x, PyObject *exception)
     if (is_a(exception, lc_target_refusal()))
         return answer_refusal(request, exception);
     log_exception(x, exception);
-    if (is_a(exception, lc_invalid_header()) && !lc_response_is_started(request))
-        return answer_invalid_header(request, exception);
     return false;
 }
 

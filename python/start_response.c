@@ -9,19 +9,6 @@
 
 #include <string.h>
 
-static PyObject *invalid_header;
-
-PyObject *lc_invalid_header(void)
-{
-    return invalid_header;
-}
-
-int lc_start_response_open(void)
-{
-    invalid_header = PyErr_NewException("licorne.InvalidHeader", PyExc_ValueError, NULL);
-    return invalid_header == NULL ? -1 : 0;
-}
-
 /* The exchange's request if the application may touch its response now. */
 static struct lc_request *live_request(const struct lc_exchange *x, const char *function)
 {
@@ -60,28 +47,10 @@ static int set_status(struct lc_request *request, PyObject *status)
     return done;
 }
 
-/* Raises InvalidHeader(why), and takes `why`; the client learns the name only. */
-static int refuse(PyObject *name, PyObject *why)
-{
-    PyObject *exception = why == NULL
-                              ? NULL
-                              : PyObject_CallFunctionObjArgs(invalid_header, why, NULL);
-    PyObject *page = PyUnicode_FromFormat("Invalid HTTP Header: %R", name);
-
-    if (exception != NULL && page != NULL &&
-        PyObject_SetAttrString(exception, "page", page) == 0)
-        PyErr_SetObject(invalid_header, exception);
-    Py_XDECREF(page);
-    Py_XDECREF(exception);
-    Py_XDECREF(why);
-    return -1;
-}
-
-static int refuse_characters(PyObject *name, const char *which)
+static void refuse(PyObject *name, const char *why)
 {
     PyErr_Clear();
-    return refuse(name,
-                  PyUnicode_FromFormat("header %R: the %s is not latin-1", name, which));
+    PyErr_Format(PyExc_ValueError, "header %R: %s", name, why);
 }
 
 static bool is_blank(char c)
@@ -112,17 +81,18 @@ static int add_field(struct lc_request *request, PyObject *name, PyObject *value
                      PyUnicode_Check(name) ? value : name);
         return -1;
     }
-    if (lc_py_latin1(name, &name_bytes, &name_owner) < 0)
-        return refuse_characters(name, "name");
+    if (lc_py_latin1(name, &name_bytes, &name_owner) < 0) {
+        refuse(name, "the name is not latin-1");
+        return -1;
+    }
     if (lc_py_latin1(value, &value_bytes, &value_owner) < 0) {
-        refuse_characters(name, "value");
+        refuse(name, "the value is not latin-1");
         goto out;
     }
     err.text[0] = '\0';
     done = lc_response_header(request, name_bytes, trim(value_bytes), &err);
     if (done < 0)
-        refuse(name,
-               PyUnicode_DecodeLatin1(err.text, (Py_ssize_t)strlen(err.text), NULL));
+        refuse(name, err.text);
     Py_XDECREF(value_owner);
 out:
     Py_XDECREF(name_owner);

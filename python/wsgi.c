@@ -54,7 +54,7 @@ static int start_once(const struct lc_interpreter *interpreter, struct lc_error 
     PyObject *format = lc_loader_get("format_exception");
     if (format == NULL || lc_fields_open() < 0 || lc_target_open() < 0 ||
         lc_input_type_open() < 0 || lc_exchange_type_open() < 0 ||
-        lc_start_response_open() < 0 || lc_iterate_open() < 0 || lc_fork_open() < 0) {
+        lc_iterate_open() < 0 || lc_fork_open() < 0) {
         PyErr_Print();
         return lc_error_set(err, LC_E_BOOT, "Python %s: cannot be prepared",
                             interpreter->version);

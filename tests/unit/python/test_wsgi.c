@@ -518,29 +518,12 @@ static void wrong_types_are_refused(void **state)
     assert_fails("/status_split", "ValueError: invalid status '200 OK\\r\\nX: y'");
 }
 
-static void assert_bad_header(const char *target, const char *page, const char *record)
-{
-    struct lc_request r;
-
-    given_request(&r, "GET", target);
-    serve(&r);
-    assert_false(r.is_aborted);
-    assert_string_equal(r.status, "400 Bad Request");
-    assert_string_equal(r.fields, "Content-Type: text/html\n");
-    assert_has(answer(&r), page);
-    assert_has_not(answer(&r), "admin");
-    assert_has(logged, record);
-    forget(&r);
-}
-
 static void a_header_that_would_split_the_response_never_leaves(void **state)
 {
-    assert_bad_header("/header_split", "Invalid HTTP Header: &#x27;X-A&#x27;",
-                      "licorne.InvalidHeader: the value holds a control byte\n");
-    assert_bad_header("/header_name", "Invalid HTTP Header: &#x27;X A&lt;b&gt;&#x27;",
-                      "licorne.InvalidHeader: the name is no token\n");
-    assert_bad_header("/header_wide", "Invalid HTTP Header: &#x27;X-A&#x27;",
-                      "licorne.InvalidHeader: header 'X-A': the value is not latin-1\n");
+    assert_fails("/header_split",
+                 "ValueError: header 'X-A': the value holds a control byte\n");
+    assert_fails("/header_name", "ValueError: header 'X A<b>': the name is no token\n");
+    assert_fails("/header_wide", "ValueError: header 'X-A': the value is not latin-1\n");
     assert_head("/start_caught", "503 Sorry", "X-Other: 1\n", "recovered");
 }
 
