@@ -17,6 +17,13 @@ struct lc_access_log {
     struct lc_format *format;
 };
 
+/* In a file, or in syslog, or both. */
+static bool is_wanted(const struct lc_config *config)
+{
+    return (config->accesslog != NULL && config->accesslog[0] != '\0') ||
+           (config->syslog && !config->disable_redirect_access_to_syslog);
+}
+
 struct lc_access_log *lc_access_log_create(const struct lc_config *config,
                                            struct lc_error *err)
 {
@@ -24,7 +31,7 @@ struct lc_access_log *lc_access_log_create(const struct lc_config *config,
 
     if (err != NULL)
         err->code = LC_E_NONE;
-    if (config->accesslog == NULL || config->accesslog[0] == '\0')
+    if (!is_wanted(config))
         return NULL;
 
     struct lc_format *format = lc_format_create(text != NULL ? text : "", err);

@@ -61,6 +61,7 @@ static struct {
 };
 
 static _Atomic int least_level = LC_INFO;
+static _Atomic bool counts_levels;
 
 static void lock(void)
 {
@@ -102,7 +103,8 @@ static void hand_over(enum lc_stream_id stream, struct lc_slice text)
         self.sink(stream, text);
     else if (self.is_cut_off)
         hand_to_stderr(stream, text);
-    else if (lc_fd_write_all(stream == LC_STREAM_ACCESS ? STDOUT_FILENO : STDERR_FILENO,
+    else if (stream != LC_STREAM_METRICS &&
+             lc_fd_write_all(stream == LC_STREAM_ACCESS ? STDOUT_FILENO : STDERR_FILENO,
                              text.at, text.len) < 0)
         drop(1);
 }
@@ -205,17 +207,28 @@ static bool let_batch_wait(void)
     return true;
 }
 
-static char *append_head(enum lc_stream_id stream, size_t len)
+static pid_t own_pid(void)
 {
-    struct lc_record_head head = {.stream = (uint16_t)stream, .length = (uint32_t)len};
+    if (self.pid == 0) /* before lc_log_open */
+        self.pid = getpid();
+    return self.pid;
+}
+
+/* `level` is enum lc_level + 1, or 0. */
+static char *append_head(enum lc_stream_id stream, size_t len, int level)
+{
+    struct lc_record_head head = {.stream = (uint16_t)stream,
+                                  .level = (uint16_t)level,
+                                  .length = (uint32_t)len,
+                                  .pid = (int32_t)own_pid()};
 
     memcpy(batch + self.used, &head, sizeof(head));
     return batch + self.used + RECORD_HEAD;
 }
 
-static void append(enum lc_stream_id stream, const char *text, size_t len)
+static void append(enum lc_stream_id stream, const char *text, size_t len, int level)
 {
-    memcpy(append_head(stream, len), text, len);
+    memcpy(append_head(stream, len, level), text, len);
     self.used += RECORD_HEAD + len;
 }
 
@@ -231,7 +244,7 @@ static void append_report(void)
                             "the log could not keep up\n",
                             self.unreported);
     self.unreported = 0;
-    append(LC_STREAM_ERROR, text, len);
+    append(LC_STREAM_ERROR, text, len, LC_WARN + 1);
 }
 
 /* True when everything has left. */
@@ -270,7 +283,7 @@ static bool make_room(size_t len)
 /* The line's text stands in the batch already. */
 static void end_line(enum lc_stream_id stream, size_t len)
 {
-    append_head(stream, len + 1)[len] = '\n';
+    append_head(stream, len + 1, 0)[len] = '\n';
     self.used += RECORD_HEAD + len + 1;
     if (!uses_socket())
         flush();
@@ -348,10 +361,8 @@ static const char *time_text(void)
 
 static size_t put_stamp(char *into, enum lc_level level)
 {
-    if (self.pid == 0) /* before lc_log_open */
-        self.pid = getpid();
     return (size_t)snprintf(into, STAMP_MAX, "%s [%ld] [%s] ", time_text(),
-                            (long)self.pid, level_names[level]);
+                            (long)own_pid(), level_names[level]);
 }
 
 /* A terminal must not obey what a client or an application put into a message. Bytes from 0x80
@@ -403,7 +414,7 @@ static size_t next_piece(struct lc_slice text)
 }
 
 /* Error records leave at once, behind what was gathered before them. */
-static void put_text(struct lc_slice text)
+static void put_text(struct lc_slice text, int level)
 {
     lock();
     while (text.len > 0) {
@@ -411,7 +422,8 @@ static void put_text(struct lc_slice text)
 
         if (!make_room(len))
             break; /* the rest would make no sense without this piece */
-        append(LC_STREAM_ERROR, text.at, len);
+        append(LC_STREAM_ERROR, text.at, len, level);
+        level = 0;
         text.at += len;
         text.len -= len;
     }
@@ -426,13 +438,36 @@ bool lc_log_enabled(enum lc_level level)
 
 void lc_log_raw(struct lc_slice text)
 {
-    put_text(text);
+    put_text(text, 0);
+}
+
+/* As Gunicorn names them: its `exception` is an error that brings its traceback. */
+static void count_level(enum lc_level level, struct lc_slice text)
+{
+    static const char *const names[] = {
+        [LC_WARN] = "warning", [LC_ERROR] = "error", [LC_CRITICAL] = "critical"};
+    static const char traceback[] = "\nTraceback (most recent call last)";
+    char line[64];
+
+    if (level < LC_WARN || !atomic_load_explicit(&counts_levels, memory_order_relaxed))
+        return;
+    bool is_exception = level == LC_ERROR && memmem(text.at, text.len, traceback,
+                                                    sizeof(traceback) - 1) != NULL;
+    int len = snprintf(line, sizeof(line), "gunicorn.log.%s:1|c|@1.0",
+                       is_exception ? "exception" : names[level]);
+    lc_log_send(LC_STREAM_METRICS, line, (size_t)len);
+}
+
+void lc_log_count_levels(bool counts)
+{
+    atomic_store_explicit(&counts_levels, counts, memory_order_relaxed);
 }
 
 void lc_log_text(enum lc_level level, struct lc_slice text)
 {
     char ordinary[4096];
 
+    count_level(level, text);
     if (!lc_log_enabled(level))
         return;
     if (text.len > 0 && text.at[text.len - 1] == '\n')
@@ -444,7 +479,7 @@ void lc_log_text(enum lc_level level, struct lc_slice text)
 
     len += put_escaped(line + len, text);
     line[len++] = '\n';
-    put_text((struct lc_slice){line, len});
+    put_text((struct lc_slice){line, len}, (int)level + 1);
     if (line != ordinary)
         free(line);
 }
@@ -454,8 +489,10 @@ void lc_log(enum lc_level level, const char *format, ...)
     char ordinary[2048];
     va_list args;
 
-    if (!lc_log_enabled(level))
+    if (!lc_log_enabled(level)) {
+        count_level(level, (struct lc_slice){"", 0});
         return;
+    }
     va_start(args, format);
     int len = vsnprintf(ordinary, sizeof(ordinary), format, args);
     va_end(args);

@@ -15,20 +15,35 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum lc_stream_id { LC_STREAM_ERROR, LC_STREAM_ACCESS, LC_STREAM_COUNT };
+enum lc_stream_id {
+    LC_STREAM_ERROR,
+    LC_STREAM_ACCESS,
+    LC_STREAM_METRICS, /* "gunicorn.requests:1|c|@1.0": see app/metrics.h */
+    LC_STREAM_COUNT
+};
 
 /* What a message on the record socket holds, one after another: this head, then `length` bytes
  * of text including its newline. The message itself begins with a struct lc_msg_head. */
 struct lc_record_head {
     uint16_t stream; /* enum lc_stream_id */
-    uint16_t unused;
+    uint16_t level;  /* enum lc_level + 1; 0: none, the text is not stamped */
     uint32_t length;
+    int32_t pid; /* the sender's */
 };
-_Static_assert(sizeof(struct lc_record_head) == 8, "the wire format is fixed");
+_Static_assert(sizeof(struct lc_record_head) == 12, "the wire format is fixed");
 
-/* The payload of LC_MSG_STREAMS: for each stream in the order of their ids, where it goes
- * ("-" is stdout for access and stderr for error; "" is nowhere; else a file's path), each
- * text ended by NUL. */
+/* The payload of LC_MSG_STREAMS: these texts in this order, each ended by NUL. */
+#define LC_LOG_TARGETS(X)                                                  \
+    X(error)  /* a path; "-" is stderr, "" is nowhere            */        \
+    X(access) /* a path; "-" is stdout                           */        \
+    X(owner)  /* "UID:GID" that files are given to, or ""        */        \
+    X(syslog) /* an address, see config/remote.h; "": no syslog  */        \
+    X(syslog_facility)                                                     \
+    X(syslog_prefix)                                                       \
+    X(syslog_access) /* "yes", or "": error records only                */ \
+    X(statsd)        /* an address; "": no statsd                       */ \
+    X(statsd_prefix)                                                       \
+    X(statsd_tags)
 
 /* From now on records go to `fd` (not owned); -1: straight to stderr, as before any logger runs.
  * May be called again, after a fork or when the settings changed. */
@@ -49,6 +64,9 @@ void lc_log_send(enum lc_stream_id stream, const char *line, size_t len);
  * record is counted as dropped, and there is nothing to commit. */
 char *lc_log_reserve(enum lc_stream_id stream, size_t len);
 void lc_log_commit(size_t len);
+
+/* From now on warnings and worse are counted as metrics, also those that the level hides. */
+void lc_log_count_levels(bool counts);
 
 /* Sends the batch. False while records still wait for room in the socket: call again when
  * lc_log_fd() is writable, and at the end of each turn. */

@@ -4,6 +4,7 @@
 #include "base/scoreboard.h"
 #include "config/address.h"
 #include "config/origins.h"
+#include "config/remote.h"
 #include "config/strings.h"
 #include "config/value.h"
 
@@ -156,12 +157,34 @@ static int check_words(const struct lc_config *config, struct lc_error *err)
     return 0;
 }
 
+static int check_daemons(const struct lc_config *config, struct lc_error *err)
+{
+    struct lc_remote remote;
+    struct lc_error why;
+
+    if (config->syslog &&
+        (config->syslog_addr == NULL ||
+         lc_remote_parse_syslog(config->syslog_addr, &remote, &why) < 0))
+        return wrong(config, err, syslog_addr, "%s",
+                     config->syslog_addr == NULL ? "an address is needed" : why.text);
+    if (lc_syslog_facility(config->syslog_facility) < 0)
+        return wrong(config, err, syslog_facility,
+                     "'%s' is none of auth authpriv cron daemon ftp kern lpr mail news "
+                     "security syslog user uucp local0 to local7",
+                     config->syslog_facility == NULL ? "" : config->syslog_facility);
+    if (config->statsd_host != NULL &&
+        lc_remote_parse_statsd(config->statsd_host, &remote, &why) < 0)
+        return wrong(config, err, statsd_host, "%s", why.text);
+    return 0;
+}
+
 int lc_config_check(struct lc_config *config, struct lc_error *err)
 {
     bring_into_bounds(config);
     if (refuse_what_is_missing(config, err) < 0 || check_chdir(config, err) < 0 ||
         check_directories(config, err) < 0 || check_bind(config, err) < 0 ||
-        check_raw_env(config, err) < 0 || check_workers(config, err) < 0)
+        check_raw_env(config, err) < 0 || check_workers(config, err) < 0 ||
+        check_daemons(config, err) < 0)
         return -1;
     return check_words(config, err);
 }

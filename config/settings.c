@@ -12,10 +12,6 @@
     "hooks are Python functions, and Python configuration files cannot be read yet"
 #define NO_ASGI  "there is no asgi worker yet"
 #define NO_DIRTY "there is no pool of dirty workers yet"
-#define NO_SYSLOG                                                                   \
-    "log lines go to files, stdout and stderr only; systemd can pass stderr on to " \
-    "syslog"
-#define NO_STATSD "there are no statsd metrics yet"
 #define NO_PYTHON_LOGGING \
     "log lines are written by Licorne's own logger, not by Python's logging"
 #define NO_PROXY_PROTOCOL "the PROXY protocol is not spoken yet"

@@ -95,6 +95,15 @@ struct lc_slice lc_backlog_rest(const struct lc_backlog *backlog)
     return (struct lc_slice){backlog->bytes + at, backlog->end - at};
 }
 
+struct lc_slice lc_backlog_oldest(const struct lc_backlog *backlog)
+{
+    struct lc_slice rest = lc_backlog_rest(backlog);
+
+    if (backlog->count > 0)
+        rest.len = backlog->lengths[backlog->first] - backlog->written;
+    return rest;
+}
+
 void lc_backlog_written(struct lc_backlog *backlog, size_t len)
 {
     lc_assert(len <= backlog->end - backlog->from - backlog->written);

@@ -29,6 +29,9 @@ bool lc_backlog_add(struct lc_backlog *backlog, struct lc_slice text);
 /* Everything that is still to be written, in order. */
 struct lc_slice lc_backlog_rest(const struct lc_backlog *backlog);
 
+/* What is still to be written of the oldest record; empty when there is none. */
+struct lc_slice lc_backlog_oldest(const struct lc_backlog *backlog);
+
 /* The first `len` bytes of the rest have been written. */
 void lc_backlog_written(struct lc_backlog *backlog, size_t len);
 

@@ -35,6 +35,7 @@ static void write_record(struct lc_receiver *receiver, const struct lc_record *r
 
     lc_streams_write(receiver->streams, record->stream,
                      (struct lc_slice){record->text.at + done, record->text.len - done});
+    lc_streams_copy(receiver->streams, record);
 }
 
 static void on_records(struct lc_receiver *receiver, const struct lc_msg_head *head)

@@ -8,6 +8,9 @@
 
 struct lc_record {
     enum lc_stream_id stream;
+    bool has_level;
+    enum lc_level level;  /* of an error record that begins with a stamp; else LC_INFO */
+    int32_t pid;          /* as the sender says */
     struct lc_slice text; /* lies in the message; its newline included */
 };
 

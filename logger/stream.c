@@ -268,6 +268,11 @@ bool lc_stream_is_same_file(const struct lc_stream *a, const struct lc_stream *b
            sa.st_ino == sb.st_ino;
 }
 
+bool lc_stream_is_file(const struct lc_stream *stream)
+{
+    return stream->ops == &lc_stream_file;
+}
+
 int lc_stream_descriptor(const struct lc_stream *stream)
 {
     return stream->ops->descriptor(stream->state);

@@ -46,5 +46,6 @@ bool lc_stream_is_in_trouble(const struct lc_stream *stream); /* writing fails *
 bool lc_stream_needs_tick(const struct lc_stream *stream);
 bool lc_stream_is_same_target(const struct lc_stream *a, const struct lc_stream *b);
 bool lc_stream_is_same_file(const struct lc_stream *a, const struct lc_stream *b);
+bool lc_stream_is_file(const struct lc_stream *stream); /* named, not stdout or stderr */
 int lc_stream_descriptor(const struct lc_stream *stream);
 const char *lc_stream_name(const struct lc_stream *stream); /* for messages */

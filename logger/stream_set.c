@@ -2,12 +2,18 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "logger/record.h"
 #include "logger/stream.h"
+#include "logger/targets.h"
 
 #include <licorne/error.h>
 
+#include <errno.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { TICK_MS = 1000 };
@@ -44,6 +50,10 @@ static void for_each(struct lc_stream_set *set, void (*what)(struct lc_stream *)
         if (stream != NULL)
             what(stream);
     }
+    if (set->syslog.stream != NULL)
+        what(set->syslog.stream);
+    if (set->statsd.stream != NULL)
+        what(set->statsd.stream);
 }
 
 /* --- opening ------------------------------------------------------------------------------ */
@@ -80,8 +90,25 @@ static struct lc_stream *share(struct lc_stream *const *by_id, int id,
     return stream;
 }
 
-static int open_one(struct lc_stream_set *set, struct lc_stream **by_id, int id,
-                    const char *text, struct lc_error *err)
+/* The workers' user may read and rotate them. What cannot be given away stays the master's. */
+static void give_to(const struct lc_stream *stream, const char *owner)
+{
+    char *end;
+    unsigned long uid = strtoul(owner, &end, 10);
+    struct stat st;
+
+    if (*owner == '\0' || *end != ':' || fstat(lc_stream_descriptor(stream), &st) < 0 ||
+        !S_ISREG(st.st_mode))
+        return;
+    gid_t gid = (gid_t)strtoul(end + 1, NULL, 10);
+    if ((st.st_uid != uid || st.st_gid != gid) &&
+        fchown(lc_stream_descriptor(stream), (uid_t)uid, gid) < 0)
+        lc_log(LC_WARN, "%s cannot be given to user:group %s: %s", lc_stream_name(stream),
+               owner, strerror(errno));
+}
+
+static int open_one(struct lc_stream_set *set, int id, const char *text,
+                    struct lc_error *err)
 {
     if (*text == '\0')
         return 0;
@@ -90,36 +117,41 @@ static int open_one(struct lc_stream_set *set, struct lc_stream **by_id, int id,
     struct lc_stream *stream = lc_stream_create(set->loop, target.type, target.name, err);
     if (stream == NULL)
         return lc_error_wrap(err, "%s", setting_names[id]);
-    by_id[id] = share(by_id, id, stream);
+    if (lc_stream_is_file(stream))
+        give_to(stream, set->owner);
+    set->by_id[id] = share(set->by_id, id, stream);
     return 0;
 }
 
-static int open_all(struct lc_stream_set *set, struct lc_stream **by_id,
-                    struct lc_slice payload, struct lc_error *err)
+/* Into an empty set; what it holds after a failure is the caller's to destroy. */
+static int open_all(struct lc_stream_set *fresh, struct lc_slice payload,
+                    struct lc_error *err)
 {
-    for (int id = 0; id < LC_STREAM_COUNT; id++) {
-        const char *end = payload.len == 0 ? NULL : memchr(payload.at, '\0', payload.len);
+    struct lc_log_targets targets;
 
-        if (end == NULL)
-            return lc_error_set(err, LC_E_PROTOCOL, "the list of log streams is cut");
-        if (open_one(set, by_id, id, payload.at, err) < 0)
-            return -1;
-        payload.len -= (size_t)(end - payload.at) + 1;
-        payload.at = end + 1;
-    }
-    if (payload.len != 0)
-        return lc_error_set(err, LC_E_PROTOCOL, "the list of log streams is too long");
-    return 0;
+    if (lc_log_targets_read(&targets, payload, err) < 0)
+        return -1;
+    snprintf(fresh->owner, sizeof(fresh->owner), "%s", targets.owner);
+    if (open_one(fresh, LC_STREAM_ERROR, targets.error, err) < 0 ||
+        open_one(fresh, LC_STREAM_ACCESS, targets.access, err) < 0 ||
+        lc_syslog_open(&fresh->syslog, fresh->loop, &targets, err) < 0)
+        return -1;
+    return lc_statsd_open(&fresh->statsd, fresh->loop, &targets, err);
 }
 
 /* --- changing ----------------------------------------------------------------------------- */
 
-static struct lc_stream *find_same(struct lc_stream *const *by_id,
+static struct lc_stream *find_same(const struct lc_stream_set *set,
                                    const struct lc_stream *wanted)
 {
+    struct lc_stream *const daemons[] = {set->syslog.stream, set->statsd.stream};
+
     for (int id = 0; id < LC_STREAM_COUNT; id++)
-        if (by_id[id] != NULL && lc_stream_is_same_target(by_id[id], wanted))
-            return by_id[id];
+        if (set->by_id[id] != NULL && lc_stream_is_same_target(set->by_id[id], wanted))
+            return set->by_id[id];
+    for (size_t i = 0; i < LC_COUNT(daemons); i++)
+        if (daemons[i] != NULL && lc_stream_is_same_target(daemons[i], wanted))
+            return daemons[i];
     return NULL;
 }
 
@@ -132,28 +164,48 @@ static void dismiss(struct lc_stream *stream)
                lc_stream_waiting(stream), lc_stream_name(stream));
 }
 
+static void bequeath(const struct lc_stream_set *set, struct lc_stream *old)
+{
+    struct lc_stream *heir = old == NULL ? NULL : find_same(set, old);
+
+    if (heir != NULL)
+        lc_stream_take_over(heir, old);
+    else if (old != NULL)
+        dismiss(old);
+}
+
+static void close_all(struct lc_stream_set *set)
+{
+    destroy_all(set->by_id);
+    lc_syslog_close(&set->syslog);
+    lc_statsd_close(&set->statsd);
+}
+
+/* Without the timer, which stays where it is. */
+static void move(struct lc_stream_set *to, const struct lc_stream_set *from)
+{
+    memcpy(to->by_id, from->by_id, sizeof(to->by_id));
+    memcpy(to->owner, from->owner, sizeof(to->owner));
+    to->syslog = from->syslog;
+    to->statsd = from->statsd;
+}
+
 int lc_streams_replace(struct lc_stream_set *set, struct lc_slice payload,
                        struct lc_error *err)
 {
-    struct lc_stream *fresh[LC_STREAM_COUNT] = {NULL};
-    struct lc_stream *old[LC_STREAM_COUNT];
+    struct lc_stream_set fresh = {.loop = set->loop}, old = {.loop = set->loop};
 
-    if (open_all(set, fresh, payload, err) < 0) {
-        destroy_all(fresh);
+    if (open_all(&fresh, payload, err) < 0) {
+        close_all(&fresh);
         return -1;
     }
-    memcpy(old, set->by_id, sizeof(old));
-    memcpy(set->by_id, fresh, sizeof(fresh));
-    for (int id = 0; id < LC_STREAM_COUNT; id++) {
-        struct lc_stream *stream = first_of(old, id);
-        struct lc_stream *heir = stream != NULL ? find_same(fresh, stream) : NULL;
-
-        if (heir != NULL)
-            lc_stream_take_over(heir, stream);
-        else if (stream != NULL)
-            dismiss(stream);
-    }
-    destroy_all(old);
+    move(&old, set);
+    move(set, &fresh);
+    for (int id = 0; id < LC_STREAM_COUNT; id++)
+        bequeath(set, first_of(old.by_id, id));
+    bequeath(set, old.syslog.stream);
+    bequeath(set, old.statsd.stream);
+    close_all(&old);
     return 0;
 }
 
@@ -168,6 +220,8 @@ static void reopen(struct lc_stream_set *set, int id)
         lc_log(LC_ERROR, "%s stays open as it was: %s", setting_names[id], err.text);
         return;
     }
+    if (lc_stream_is_file(fresh))
+        give_to(fresh, set->owner);
     lc_stream_take_over(fresh, old);
     for (int i = id; i < LC_STREAM_COUNT; i++)
         if (set->by_id[i] == old)
@@ -183,6 +237,14 @@ void lc_streams_reopen(struct lc_stream_set *set)
 }
 
 /* --- writing ------------------------------------------------------------------------------ */
+
+void lc_streams_copy(struct lc_stream_set *set, const struct lc_record *record)
+{
+    if (record->stream == LC_STREAM_METRICS)
+        lc_statsd_write(&set->statsd, record);
+    else
+        lc_syslog_write(&set->syslog, record);
+}
 
 void lc_streams_write(struct lc_stream_set *set, enum lc_stream_id id,
                       struct lc_slice text)
@@ -226,7 +288,8 @@ static bool any_needs_tick(const struct lc_stream_set *set)
     for (int id = 0; id < LC_STREAM_COUNT; id++)
         if (set->by_id[id] != NULL && lc_stream_needs_tick(set->by_id[id]))
             return true;
-    return false;
+    return (set->syslog.stream != NULL && lc_stream_needs_tick(set->syslog.stream)) ||
+           (set->statsd.stream != NULL && lc_stream_needs_tick(set->statsd.stream));
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -250,19 +313,24 @@ void lc_streams_flush(struct lc_stream_set *set)
         uv_timer_start(&set->tick, on_tick, TICK_MS, TICK_MS);
 }
 
+static void drain(struct lc_stream *stream, uint64_t end_ms)
+{
+    if (stream == NULL)
+        return;
+    lc_stream_drain(stream, end_ms);
+    if (lc_stream_waiting(stream) > 0)
+        lc_log(LC_ERROR, "%zu log records for %s could not be written",
+               lc_stream_waiting(stream), lc_stream_name(stream));
+}
+
 void lc_streams_drain(struct lc_stream_set *set, int limit_ms)
 {
     uint64_t end_ms = lc_clock_ms() + (uint64_t)limit_ms;
 
-    for (int id = LC_STREAM_COUNT - 1; id >= 0; id--) { /* the error log last */
-        struct lc_stream *stream = first_of(set->by_id, id);
-
-        if (stream != NULL)
-            lc_stream_drain(stream, end_ms);
-        if (stream != NULL && lc_stream_waiting(stream) > 0)
-            lc_log(LC_ERROR, "%zu log records for %s could not be written",
-                   lc_stream_waiting(stream), lc_stream_name(stream));
-    }
+    drain(set->statsd.stream, end_ms);
+    drain(set->syslog.stream, end_ms);
+    for (int id = LC_STREAM_COUNT - 1; id >= 0; id--) /* the error log last */
+        drain(first_of(set->by_id, id), end_ms);
 }
 
 /* --- life --------------------------------------------------------------------------------- */
@@ -276,6 +344,6 @@ void lc_streams_init(struct lc_stream_set *set, uv_loop_t *loop)
 
 void lc_streams_deinit(struct lc_stream_set *set)
 {
-    destroy_all(set->by_id);
+    close_all(set);
     uv_close((uv_handle_t *)&set->tick, NULL);
 }

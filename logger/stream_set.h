@@ -4,16 +4,22 @@
  * in which they came. */
 #pragma once
 #include "base/log.h"
+#include "logger/statsd.h"
+#include "logger/syslog.h"
 
 #include <uv.h>
 
 struct lc_error;
+struct lc_record;
 struct lc_stream;
 
 struct lc_stream_set {
     uv_loop_t *loop;
     uv_timer_t tick;                          /* runs while a stream is behind */
-    struct lc_stream *by_id[LC_STREAM_COUNT]; /* NULL: nowhere */
+    struct lc_stream *by_id[LC_STREAM_COUNT]; /* NULL: nowhere; metrics: always */
+    char owner[32];                           /* "UID:GID" of files, or "" */
+    struct lc_syslog syslog;                  /* gets copies of what the others get */
+    struct lc_statsd statsd;
 };
 
 void lc_streams_init(struct lc_stream_set *set, uv_loop_t *loop);
@@ -33,6 +39,9 @@ void lc_streams_reopen(struct lc_stream_set *set);
 
 void lc_streams_write(struct lc_stream_set *set, enum lc_stream_id id,
                       struct lc_slice text);
+
+/* The record also goes to daemons that want it. */
+void lc_streams_copy(struct lc_stream_set *set, const struct lc_record *record);
 
 /* The lowest kind with the same stream; -1 when this kind goes nowhere. */
 int lc_streams_first(const struct lc_stream_set *set, enum lc_stream_id id);

@@ -58,42 +58,75 @@ static void tell(struct lc_master *m, enum lc_msg_type type, const void *payload
         lc_log(LC_ERROR, "The logger could not be told: %s", strerror(errno));
 }
 
-/* The logger stays in the folder in which it was started, while a reload may bring the master to
- * another one (chdir): it gets absolute paths. */
-static size_t put_target(char *at, size_t room, const char *target)
-{
-    bool is_path = target != NULL && *target != '\0' && strcmp(target, "-") != 0;
-    LC_AUTOFREE char *path = is_path ? lc_path_absolute(target) : lc_strdup(target);
-    size_t len = path == NULL ? 0 : strnlen(path, room - 1);
+enum { TARGET_MAX = 4096 };
 
-    memcpy(at, path == NULL ? "" : path, len);
+static size_t put_text(char *at, const char *text)
+{
+    size_t len = text == NULL ? 0 : strlen(text);
+
+    if (len >= TARGET_MAX)
+        len = TARGET_MAX - 1;
+    if (len > 0)
+        memcpy(at, text, len);
     at[len] = '\0';
     return len + 1;
 }
 
+/* The logger stays in the folder in which it was started, while a reload may bring the master to
+ * another one (chdir): it gets absolute paths. */
+static char *absolute_target(const char *target)
+{
+    bool is_path = target != NULL && *target != '\0' && strcmp(target, "-") != 0;
+
+    return is_path ? lc_path_absolute(target) : lc_strdup(target);
+}
+
+/* Whom the files are given to, if this process can. */
+static char *owner_of_files(const struct lc_config *config)
+{
+    if (geteuid() != 0 || (config->user == 0 && config->group == 0))
+        return NULL;
+    return lc_printf("%lld:%lld", (long long)config->user, (long long)config->group);
+}
+
+/* Gunicorn's: the name of the process, in which a colon would end the tag. */
+static char *syslog_prefix_of(const struct lc_config *config)
+{
+    char *prefix = lc_strdup(config->syslog_prefix != NULL ? config->syslog_prefix
+                                                           : config->name);
+
+    for (char *c = prefix; config->syslog_prefix == NULL && *c != '\0'; c++)
+        if (*c == ':')
+            *c = '.';
+    return prefix;
+}
+
 static void tell_streams(struct lc_master *m)
 {
-    enum { ROOM = 8192 };
-    static char payload[LC_STREAM_COUNT * ROOM];
+    static char payload[LC_MSG_MAX - sizeof(struct lc_msg_head)];
     const struct lc_config *config = m->serving->config;
+    LC_AUTOFREE char *error = absolute_target(config->errorlog);
+    LC_AUTOFREE char *access = absolute_target(config->accesslog);
+    LC_AUTOFREE char *owner = owner_of_files(config);
+    LC_AUTOFREE char *syslog_prefix = syslog_prefix_of(config);
+    const char *syslog = config->syslog ? config->syslog_addr : NULL;
+    const char *syslog_facility = config->syslog_facility;
+    const char *syslog_access = config->disable_redirect_access_to_syslog ? "" : "yes";
+    const char *statsd = config->statsd_host;
+    const char *statsd_prefix = config->statsd_prefix;
+    const char *statsd_tags = config->dogstatsd_tags;
     size_t len = 0;
 
-    for (int id = 0; id < LC_STREAM_COUNT; id++)
-        switch ((enum lc_stream_id)id) {
-        case LC_STREAM_ERROR:
-            len += put_target(payload + len, ROOM, config->errorlog);
-            break;
-        case LC_STREAM_ACCESS:
-            len += put_target(payload + len, ROOM, config->accesslog);
-            break;
-        case LC_STREAM_COUNT: break;
-        }
+#define X(name) len += put_text(payload + len, name);
+    LC_LOG_TARGETS(X)
+#undef X
     tell(m, LC_MSG_STREAMS, payload, len);
 }
 
 void lc_logs_redirect(struct lc_master *m)
 {
     tell_streams(m);
+    lc_log_count_levels(m->serving->config->statsd_host != NULL);
     lc_log_open(m->records[1], lc_level_of(m->serving->config->loglevel));
 }
 

@@ -11,6 +11,7 @@
 #include "master/daemon.h"
 #include "master/generation.h"
 #include "master/logs.h"
+#include "master/metrics.h"
 #include "master/reap.h"
 #include "master/reload.h"
 #include "master/signal.h"
@@ -117,6 +118,7 @@ static void supervise(struct lc_master *m)
         lc_reload_step(m);          /* the next generation boots, serves       */
         lc_workers_adjust(m);       /* fork or dismiss up to what is wanted    */
         lc_notify_step(m);          /* what the service manager should know    */
+        lc_metrics_step(m);         /* and statsd                              */
 
         if (m->phase == LC_MASTER_STOPPING && lc_list_is_empty(&m->workers))
             m->phase = LC_MASTER_STOPPED;
@@ -231,6 +233,7 @@ static int start(struct lc_master *m, struct lc_config *config, struct lc_error 
     if (m->scoreboard == NULL || lc_signals_open(m, err) < 0)
         return -1;
     lc_master_show_title(m);
+    lc_log_count_levels(config->statsd_host != NULL);
     if (lc_logs_start(m, err) < 0 ||
         lc_generation_open_pidfile(m->serving, NULL, m->handed.predecessor != 0, err) < 0)
         return -1;

@@ -80,6 +80,10 @@ struct lc_master {
     struct lc_handed handed; /* the sockets that were open at the start */
     pid_t successor;         /* a new master that SIGUSR2 started; 0: none */
     struct lc_notify notify;
+    struct {
+        unsigned workers; /* as last told   */
+        uint64_t next_ms; /* of the backlog */
+    } metrics;
 
     uv_loop_t loop;
     uv_timer_t alarm;

@@ -1,6 +1,7 @@
 #include "worker/conn.h"
 
 #include "app/access.h"
+#include "app/metrics.h"
 #include "app/pipeline.h"
 #include "base/clock.h"
 #include "base/inherit.h"
@@ -281,6 +282,8 @@ static void complete_request(struct lc_conn *conn)
     }
     if (server->access_log != NULL && exchange->http1.policy.has_line)
         lc_access_log_write(server->access_log, &exchange->request, lc_clock_us());
+    if (server->config->statsd_host != NULL)
+        lc_metrics_request(&exchange->request, lc_clock_us());
 
     if (conn->is_gone || exchange->is_broken)
         lc_conn_enter(conn, LC_CONN_CLOSED);

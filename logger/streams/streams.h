@@ -26,6 +26,7 @@ struct lc_stream_ops {
 extern const struct lc_stream_ops lc_stream_file;   /* target: a path */
 extern const struct lc_stream_ops lc_stream_stdout; /* target: not looked at */
 extern const struct lc_stream_ops lc_stream_stderr;
+extern const struct lc_stream_ops lc_stream_remote; /* target: "udp://…", "statsd:…" */
 
 /* All types; ends with NULL. */
 extern const struct lc_stream_ops *const lc_stream_types[];

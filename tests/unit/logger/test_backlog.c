@@ -53,6 +53,18 @@ static void a_record_counts_until_its_last_byte_is_written(void **state)
     assert_rest_is("");
 }
 
+static void the_oldest_record_can_be_had_alone(void **state)
+{
+    assert_int_equal(lc_backlog_oldest(&backlog).len, 0);
+    lc_backlog_add(&backlog, LC_SLICE("one\n"));
+    lc_backlog_add(&backlog, LC_SLICE("three\n"));
+    assert_true(lc_slice_equals(lc_backlog_oldest(&backlog), LC_SLICE("one\n")));
+    lc_backlog_written(&backlog, 1);
+    assert_true(lc_slice_equals(lc_backlog_oldest(&backlog), LC_SLICE("ne\n")));
+    lc_backlog_written(&backlog, 3);
+    assert_true(lc_slice_equals(lc_backlog_oldest(&backlog), LC_SLICE("three\n")));
+}
+
 static void a_record_begun_in_another_file_starts_anew(void **state)
 {
     lc_backlog_add(&backlog, LC_SLICE("one\n"));
@@ -131,6 +143,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(records_lie_one_behind_the_other),
         TEST(a_record_counts_until_its_last_byte_is_written),
+        TEST(the_oldest_record_can_be_had_alone),
         TEST(a_record_begun_in_another_file_starts_anew),
         TEST(what_goes_beyond_the_limit_is_counted),
         TEST(many_tiny_records_are_bounded_too),

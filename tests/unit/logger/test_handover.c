@@ -5,6 +5,8 @@
 #include "logger/stream_set.h"
 #include "tests/support/cmocka.h"
 
+#include "targets_payload.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,11 +28,10 @@ static struct {
 static void open_streams(void)
 {
     char payload[128];
-    int len = snprintf(payload, sizeof(payload), "%s%c%s", at.path, 0, at.path);
+    size_t len = put_targets(payload, at.path, at.path);
 
-    assert_int_equal(lc_streams_replace(
-                         &at.streams, (struct lc_slice){payload, (size_t)len + 1}, NULL),
-                     0);
+    assert_int_equal(
+        lc_streams_replace(&at.streams, (struct lc_slice){payload, len}, NULL), 0);
 }
 
 static void append_to_file(const char *text)

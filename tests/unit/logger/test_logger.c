@@ -10,6 +10,8 @@
 #include "base/scoreboard.h"
 #include "tests/support/cmocka.h"
 
+#include "targets_payload.h"
+
 #include <licorne/error.h>
 
 #include <dirent.h>
@@ -158,11 +160,8 @@ static void tell(enum lc_msg_type type, const void *payload, size_t len)
 static void tell_streams(const char *errorlog, const char *accesslog)
 {
     char payload[1024];
-    size_t len = strlen(errorlog) + 1;
 
-    memcpy(payload, errorlog, len);
-    memcpy(payload + len, accesslog, strlen(accesslog) + 1);
-    tell(LC_MSG_STREAMS, payload, len + strlen(accesslog) + 1);
+    tell(LC_MSG_STREAMS, payload, put_targets(payload, errorlog, accesslog));
 }
 
 static enum lc_msg_type answer(char *payload)
@@ -544,7 +543,7 @@ static void send_record(uint32_t message_length, uint16_t type, uint16_t stream,
         struct lc_msg_head head;
         struct lc_record_head record;
         char text[4];
-    } message = {{message_length, type, 0}, {stream, 0, record_length}, "bad\n"};
+    } message = {{message_length, type, 0}, {stream, 0, record_length, 0}, "bad\n"};
 
     send_bytes(&message, sizeof(message));
 }
@@ -554,15 +553,15 @@ static void what_is_no_record_is_ignored(void **state)
     given_files();
     send_bytes("", 0); /* reads like the end of the socket, and is none */
     send_bytes("x", 1);
-    send_record(12, LC_MSG_STOP, LC_STREAM_ERROR, 4);
-    send_record(12, LC_MSG_STREAMS, LC_STREAM_ERROR, 4);
-    send_record(12, LC_MSG_REOPEN, LC_STREAM_ERROR, 4);
+    send_record(16, LC_MSG_STOP, LC_STREAM_ERROR, 4);
+    send_record(16, LC_MSG_STREAMS, LC_STREAM_ERROR, 4);
+    send_record(16, LC_MSG_REOPEN, LC_STREAM_ERROR, 4);
     send_record(4, LC_MSG_RECORDS, LC_STREAM_ERROR, 4);
     send_record(UINT32_MAX, LC_MSG_RECORDS, LC_STREAM_ERROR, 4);
-    send_record(12, LC_MSG_RECORDS, LC_STREAM_ERROR, 5);
-    send_record(12, LC_MSG_RECORDS, LC_STREAM_ERROR, UINT32_MAX);
-    send_record(12, LC_MSG_RECORDS, 999, 4);
-    send_record(12, 999, LC_STREAM_ERROR, 4);
+    send_record(16, LC_MSG_RECORDS, LC_STREAM_ERROR, 5);
+    send_record(16, LC_MSG_RECORDS, LC_STREAM_ERROR, UINT32_MAX);
+    send_record(16, LC_MSG_RECORDS, 999, 4);
+    send_record(16, 999, LC_STREAM_ERROR, 4);
     log_line(LC_STREAM_ACCESS, "a good one");
     stop_logger();
     assert_file_is("access", "a good one\n");
