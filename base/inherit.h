@@ -27,6 +27,8 @@ struct lc_inherit {
     struct lc_slot *slot; /* the child's own; NULL for the logger             */
     int channel;          /* to the master, blocking                          */
     int records;          /* worker: where records go; logger: where they come from */
+    int output; /* capture_output: the end of the pipe that the logger reads, or that
+                           * workers print to; -1: none */
     uint16_t generation;
     unsigned age; /* Gunicorn's worker.age: 1, 2, 3 …                 */
 };

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/scoreboard.h"
+#include "logger/capture.h"
 #include "logger/receive.h"
 #include "logger/stream_set.h"
 
@@ -31,10 +32,11 @@ enum {
 
 struct logger {
     uv_loop_t loop;
-    uv_poll_t channel, records;
+    uv_poll_t channel, records, output;
     uv_timer_t orphaned;
     struct lc_stream_set streams;
     struct lc_receiver receiver;
+    struct lc_capture capture;
     const struct lc_inherit *inherit;
     bool is_ready; /* LC_MSG_READY was sent: records are being read */
     int exit_code;
@@ -57,6 +59,21 @@ static void on_records(uv_poll_t *handle, int status, int events)
 
     if (lc_receive(&logger->receiver) == LC_RECEIVED_END)
         uv_stop(&logger->loop);
+}
+
+/* --- what applications print --------------------------------------------------------------- */
+
+enum { PRINTED_PER_TURN = 32 };
+
+static void on_output(uv_poll_t *handle, int status, int events)
+{
+    struct logger *logger = handle->data;
+    struct lc_slice lines;
+
+    for (int i = 0; i < PRINTED_PER_TURN && lc_capture_next(&logger->capture, &lines);
+         i++)
+        lc_streams_write(&logger->streams, LC_STREAM_ERROR, lines);
+    lc_streams_flush(&logger->streams);
 }
 
 /* --- what the master says ----------------------------------------------------------------- */
@@ -87,6 +104,8 @@ static void on_streams(struct logger *logger, struct lc_slice payload)
     } else if (!logger->is_ready) {
         logger->is_ready = true;
         uv_poll_start(&logger->records, UV_READABLE, on_records);
+        if (logger->capture.fd >= 0)
+            uv_poll_start(&logger->output, UV_READABLE, on_output);
         lc_channel_send(logger->inherit->channel, LC_MSG_READY,
                         logger->inherit->generation, NULL, 0);
     }
@@ -181,6 +200,10 @@ static int set_up(struct logger *logger)
     if ((status = watch(logger, &logger->channel, inherit->channel)) < 0 ||
         (status = watch(logger, &logger->records, inherit->records)) < 0)
         return status;
+    logger->capture.fd = inherit->output;
+    if (inherit->output >= 0 &&
+        (status = watch(logger, &logger->output, inherit->output)) < 0)
+        return status;
     return uv_poll_start(&logger->channel, UV_READABLE, on_channel);
 }
 
@@ -191,6 +214,11 @@ static void write_the_rest(struct logger *logger)
 
     while (lc_receive(&logger->receiver) == LC_RECEIVED_SOME && lc_clock_ms() < end)
         continue;
+    if (logger->capture.fd >= 0) {
+        on_output(&logger->output, 0, 0);
+        lc_streams_write(&logger->streams, LC_STREAM_ERROR,
+                         lc_capture_rest(&logger->capture));
+    }
     lc_streams_drain(&logger->streams, LAST_WRITES_MS);
 }
 

@@ -15,6 +15,7 @@
 #include <licorne/log.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@
 
 enum {
     RECORDS_ROOM = 8 << 20, /* bytes that may queue while the logger is busy or dead */
+    OUTPUT_ROOM = 1 << 20,  /* the same for what applications print */
     START_LIMIT_MS = 10000,
     STOP_LIMIT_MS = 5000,
 };
@@ -43,6 +45,19 @@ static int open_records(struct lc_master *m, struct lc_error *err)
     /* Beyond the system's limit for root; else as much as it allows. */
     if (setsockopt(m->records[1], SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) < 0)
         setsockopt(m->records[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+    return 0;
+}
+
+/* With the log on stderr, what applications print stays where it is, as with Gunicorn. */
+static int open_output(struct lc_master *m, struct lc_error *err)
+{
+    const struct lc_config *config = m->serving->config;
+
+    if (!config->capture_output || strcmp(config->errorlog, "-") == 0)
+        return 0;
+    if (pipe2(m->output, O_CLOEXEC) < 0)
+        return lc_error_sys(err, "capture_output: pipe");
+    fcntl(m->output[1], F_SETPIPE_SZ, OUTPUT_ROOM); /* or what the system allows */
     return 0;
 }
 
@@ -185,7 +200,7 @@ static int await_ready(struct lc_master *m, struct lc_error *err)
 
 int lc_logs_start(struct lc_master *m, struct lc_error *err)
 {
-    if (open_records(m, err) < 0 || start_process(m, err) < 0)
+    if (open_records(m, err) < 0 || open_output(m, err) < 0 || start_process(m, err) < 0)
         return -1;
     if (await_ready(m, err) < 0)
         return -1;

@@ -291,6 +291,7 @@ int lc_master_main(int argc, char **argv, const struct lc_roles *roles)
         .roles = roles,
         .signal_fd = -1,
         .records = {-1, -1},
+        .output = {-1, -1},
     };
     struct lc_error err = {0};
 

@@ -41,14 +41,26 @@ static void leave_the_master(struct lc_master *m, const struct lc_generation *ge
     uv_loop_fork(&m->loop); /* so that closing does not touch the master's epoll */
     lc_master_close_loop(m);
     lc_fd_close(&m->records[is_worker ? 0 : 1]);
+    lc_fd_close(&m->output[is_worker ? 0 : 1]);
     drop_foreign_sockets(m, is_worker ? &generation->listeners : NULL);
+}
+
+/* From here on what the application prints goes to the logger. */
+static int print_to(int output, struct lc_error *err)
+{
+    if (output < 0)
+        return 0;
+    if (dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0)
+        return lc_error_sys(err, "capture_output: dup2");
+    return 0;
 }
 
 static int prepare_worker(struct lc_master *m, const struct lc_generation *generation,
                           struct lc_error *err)
 {
     lc_title_set("licorne: worker [%s]", generation->config->name);
-    if (lc_generation_take_on(generation, m->serving, err) < 0)
+    if (print_to(m->output[1], err) < 0 ||
+        lc_generation_take_on(generation, m->serving, err) < 0)
         return -1;
     return lc_privileges_drop(generation->config, err);
 }
@@ -80,6 +92,7 @@ static int live(struct lc_master *m, const struct lc_role *role,
         .slot = slot,
         .channel = channel,
         .records = m->records[is_worker ? 1 : 0],
+        .output = m->output[is_worker ? 1 : 0],
         .generation = generation->number,
         .age = age,
     };

@@ -201,3 +201,48 @@ def test_log_files_belong_to_the_user_of_the_workers(serve, tmp_path):
     server.send_signal(signal.SIGUSR1)
     wait_until(log.exists)
     wait_until(lambda: log.stat().st_uid == nobody.pw_uid)
+
+
+# --- what applications print ---------------------------------------------------------------------
+
+def test_what_the_application_prints_goes_to_the_error_log(start, tmp_path):
+    log = tmp_path / "error.log"
+    (tmp_path / "talks.py").write_text("""
+import os, subprocess, sys
+def application(environ, start_response):
+    print("a word", flush=True)
+    sys.stderr.write("a complaint\\n")
+    subprocess.run(["echo", "a child's"])
+    os.write(1, b"half a ")
+    os.write(1, b"line\\n" + b"x" * 40000 + b"\\n")
+    start_response("200 OK", [("Content-Length", "0")])
+    return []
+""")
+    server = start("--capture-output", "--error-logfile", log, "--chdir", tmp_path,
+                   "talks:application", wait=False)
+    wait_until(lambda: log.exists() and "Booting worker" in log.read_text(), 15)
+    wait_until(server.workers)
+    assert server.get("/").status == 200
+    lines = wait_until(lambda: "x" * 10 in log.read_text() and log.read_text().splitlines())
+    for line in ("a word", "a complaint", "a child's", "half a line"):
+        assert line in lines
+    log.rename(tmp_path / "old.log")
+    server.send_signal(signal.SIGUSR1)
+    wait_until(log.exists)
+    assert server.get("/").status == 200
+    wait_until(lambda: "a word" in log.read_text())
+    server.stop()
+    assert (tmp_path / "old.log").read_text().count("x") == 40000
+    assert server.stdout == ""
+
+
+def test_without_a_file_output_stays_where_it_is(start, tmp_path):
+    (tmp_path / "talks.py").write_text("""
+def application(environ, start_response):
+    print("a word", flush=True)
+    start_response("200 OK", [("Content-Length", "0")])
+    return []
+""")
+    server = start("--capture-output", "--chdir", tmp_path, "talks:application")
+    server.get("/")
+    wait_until(lambda: "a word" in server.stdout)

@@ -112,8 +112,10 @@ static int count_of(const char *text, const char *what)
 
 static _Noreturn void be_logger(int channel)
 {
-    struct lc_inherit inherit = {
-        .channel = channel, .records = at.records[0], .scoreboard = at.board};
+    struct lc_inherit inherit = {.channel = channel,
+                                 .records = at.records[0],
+                                 .output = -1,
+                                 .scoreboard = at.board};
 
     for (int i = 0; i < 2; i++)
         if (at.stdio[i] >= 0) {
