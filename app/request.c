@@ -199,7 +199,17 @@ void lc_request_split_target(struct lc_request *request)
 
 uint64_t lc_request_body_size(const struct lc_request *request)
 {
-    return request->body.size;
+    return request->body.length;
+}
+
+bool lc_request_body_may_wait(const struct lc_request *request)
+{
+    return request->body.has_more && request->body.consumed == request->body.size;
+}
+
+int lc_request_body_error(const struct lc_request *request)
+{
+    return request->body.error;
 }
 
 static size_t unread(const struct lc_body *body, size_t at_most)
@@ -212,8 +222,15 @@ static size_t unread(const struct lc_body *body, size_t at_most)
 ssize_t lc_request_body_read(struct lc_request *request, void *into, size_t size)
 {
     struct lc_body *body = &request->body;
-    size_t n = unread(body, size);
 
+    if (size > 0 && lc_request_body_may_wait(request))
+        request->host->receive(request);
+
+    size_t n = unread(body, size);
+    if (n == 0 && size > 0 && body->error != 0) {
+        errno = body->error;
+        return -1;
+    }
     if (n == 0)
         return 0;
     if (body->fd < 0) {

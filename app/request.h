@@ -27,6 +27,9 @@ struct lc_host_ops {
                               uint64_t offset, uint64_t length);
     enum lc_flow (*flush)(struct lc_request *request);
     enum lc_flow (*wait)(struct lc_request *request);
+    /* All that came of a streamed body is consumed: waits for more. Afterwards `body` has unread
+     * bytes, or there is no more to come. */
+    void (*receive)(struct lc_request *request);
     /* The response is over. `is_broken`: the connection must close without more bytes. */
     void (*end)(struct lc_request *request, bool is_broken);
     /* Whether the connection may stay open after this response, as things stand now. */
@@ -41,11 +44,23 @@ struct lc_param {
     struct lc_slice name, value;
 };
 
+/* Goes to the client when a body cannot be received and the application does not answer. */
+struct lc_refusal {
+    int status; /* 0: the connection just closes */
+    struct lc_slice answer;
+    size_t page_len;
+};
+
+/* What there is of a body: all, or, while it is streamed, the part that came last. */
 struct lc_body {
-    const char *at;    /* unread bytes in memory, NULL when they lie in `fd` */
-    uint64_t size;     /* of the whole */
-    uint64_t consumed; /* by the controller */
+    const char *at;    /* in memory, or NULL: in `fd` */
+    uint64_t size;     /* of what there is */
+    uint64_t consumed; /* of these, by the controller */
+    uint64_t length;   /* of the whole; LC_BODY_UNKNOWN */
     int fd;            /* spill file, or -1 */
+    bool has_more;     /* it is streamed and not complete */
+    int error;         /* errno: why the rest cannot be received */
+    struct lc_refusal refusal;
 };
 
 struct lc_response {

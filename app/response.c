@@ -486,6 +486,21 @@ void lc_response_end(struct lc_request *request)
     end_response(request, is_short);
 }
 
+/* The client is to blame: it learns that, where it can still be told. */
+static void refuse_body(struct lc_request *request)
+{
+    const struct lc_refusal *refusal = &request->body.refusal;
+
+    request->response = (struct lc_response){
+        .status = refusal->status != 0 ? refusal->status : 400,
+        .is_started = true,
+        .written = refusal->page_len,
+    };
+    if (refusal->status != 0)
+        request->host->send(request, refusal->answer, nothing, NULL, NULL);
+    end_response(request, refusal->status == 0);
+}
+
 void lc_response_abort(struct lc_request *request)
 {
     struct lc_response *response = &request->response;
@@ -494,6 +509,10 @@ void lc_response_abort(struct lc_request *request)
         return;
     if (response->is_started) {
         end_response(request, true);
+        return;
+    }
+    if (request->body.error != 0) {
+        refuse_body(request);
         return;
     }
     /* The page goes out without Server and Date, and the connection closes. */

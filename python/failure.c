@@ -7,7 +7,11 @@
 #include <licorne/arena.h>
 #include <licorne/error.h>
 #include <licorne/log.h>
+#include <licorne/request.h>
 #include <licorne/response.h>
+
+#include <errno.h>
+#include <string.h>
 
 static PyObject *format;
 
@@ -64,9 +68,9 @@ static PyObject *take_exception(void)
     return value;
 }
 
-static void log_exception(const struct lc_exchange *x, PyObject *exception)
+/* Takes `first`, the line above the traceback. */
+static void log_titled(PyObject *first, PyObject *exception)
 {
-    PyObject *first = title(x);
     PyObject *trace = PyObject_CallFunctionObjArgs(format, exception, NULL);
 
     if (trace == NULL) {
@@ -82,6 +86,11 @@ static void log_exception(const struct lc_exchange *x, PyObject *exception)
     Py_XDECREF(text);
     Py_XDECREF(trace);
     Py_XDECREF(first);
+}
+
+static void log_exception(const struct lc_exchange *x, PyObject *exception)
+{
+    log_titled(title(x), exception);
 }
 
 void lc_failure_log(const struct lc_exchange *x)
@@ -177,10 +186,27 @@ static bool is_a(PyObject *exception, PyObject *class)
     return PyErr_GivenExceptionMatches(exception, class) != 0;
 }
 
+/* Reading wsgi.input failed, and the application let that out. As Gunicorn has it, a client that
+ * has gone is not worth a line; one that is late is told so by the host. */
+static bool log_failed_input(const struct lc_exchange *x, PyObject *exception)
+{
+    int error = lc_request_body_error(x->request);
+
+    if (error == 0 || !is_a(exception, PyExc_OSError))
+        return false;
+    if (error == EBADMSG)
+        log_titled(PyUnicode_FromString("Socket error processing request."), exception);
+    else
+        lc_log(LC_DEBUG, "the request's body could not be read: %s", strerror(error));
+    return true;
+}
+
 static bool answer(struct lc_exchange *x, PyObject *exception)
 {
     struct lc_request *request = x->request;
 
+    if (log_failed_input(x, exception))
+        return false;
     if (is_a(exception, lc_target_refusal()))
         return answer_refusal(request, exception);
     log_exception(x, exception);

@@ -12,8 +12,8 @@ enum { BLOCK = 64 * 1024 };
 
 struct input {
     PyObject_HEAD struct lc_request *request; /* NULL: it is over */
-    uint64_t left;                            /* bytes that the host still has */
-    /* A body in a file is read ahead for readline. */
+    uint64_t left; /* bytes that the host still has, LC_BODY_UNKNOWN: nobody knows */
+    /* What does not lie in memory is read ahead for readline. */
     char *block;
     size_t at, end; /* unread part of `block` */
 };
@@ -72,9 +72,18 @@ static bool is_live(struct input *input)
     return true;
 }
 
+/* At most so many bytes are still to come. */
 static uint64_t unread(const struct input *input)
 {
+    if (input->left == LC_BODY_UNKNOWN)
+        return LC_BODY_UNKNOWN;
     return input->left + (input->end - input->at);
+}
+
+static void count(struct input *input, size_t size)
+{
+    if (input->left != LC_BODY_UNKNOWN)
+        input->left -= size;
 }
 
 static void consume(struct input *input, size_t size)
@@ -84,20 +93,57 @@ static void consume(struct input *input, size_t size)
         return;
     }
     lc_request_body_skip(input->request, size);
-    input->left -= size;
+    count(input, size);
+}
+
+static const char *why(int error)
+{
+    switch (error) {
+    case ETIMEDOUT:
+        return "the client did not send the rest of the request's body in time";
+    case ECONNRESET: return "the client went before the request's body was complete";
+    case EBADMSG: return "the request's body is not coded in chunks as it says";
+    case EPROTO: return "what follows the request's body is no trailer";
+    case EFBIG: return "the request's body is larger than limit_request_body";
+    default: return strerror(error);
+    }
+}
+
+/* OSError, or the class below it that stands for this errno: TimeoutError and so on. */
+static void raise_os_error(int error)
+{
+    PyObject *exception = PyObject_CallFunction(PyExc_OSError, "is", error, why(error));
+
+    if (exception != NULL)
+        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+    Py_XDECREF(exception);
+}
+
+/* A streamed body may have to be waited for: the application's other threads run on. */
+static ssize_t read_or_wait(struct lc_request *request, char *into, size_t size)
+{
+    if (!lc_request_body_may_wait(request) || !lc_gil_is_loop_thread())
+        return lc_request_body_read(request, into, size);
+    lc_gil_park();
+    ssize_t n = lc_request_body_read(request, into, size);
+    int error = errno;
+    lc_gil_take();
+    errno = error;
+    return n;
 }
 
 /* Reads from the host; 0 at the end, -1 with an exception. */
 static Py_ssize_t read_host(struct input *input, char *into, size_t size)
 {
-    ssize_t n = lc_request_body_read(input->request, into, size);
+    ssize_t n = read_or_wait(input->request, into, size);
 
     if (n < 0) {
-        PyErr_SetFromErrno(PyExc_OSError);
+        raise_os_error(errno);
         return -1;
     }
-    /* A spill file that lost its end: no more will come. */
-    input->left = n == 0 ? 0 : input->left - (uint64_t)n;
+    if (n == 0) /* the end, expected or not */
+        input->left = 0;
+    count(input, (size_t)n);
     return n;
 }
 
@@ -146,10 +192,57 @@ static Py_ssize_t fill(struct input *input, char *into, size_t size)
     return (Py_ssize_t)done;
 }
 
+/* Bytes that come in pieces. */
+struct joined {
+    char *at;
+    size_t len, room;
+};
+
+static int make_room(struct joined *bytes, size_t len)
+{
+    if (bytes->at != NULL && len <= bytes->room - bytes->len)
+        return 0;
+    size_t room = (bytes->len + len) * 2;
+    char *grown = realloc(bytes->at, room);
+
+    if (grown == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    bytes->at = grown;
+    bytes->room = room;
+    return 0;
+}
+
+/* Up to `limit` bytes of nobody knows how many. */
+static PyObject *take_unknown(struct input *input, uint64_t limit)
+{
+    struct joined all = {NULL, 0, 0};
+    PyObject *bytes = NULL;
+
+    while (all.len < limit) {
+        size_t step = limit - all.len < BLOCK ? (size_t)(limit - all.len) : BLOCK;
+        Py_ssize_t n = make_room(&all, step) < 0 ? -1
+                                                 : fill(input, all.at + all.len, step);
+
+        if (n < 0)
+            goto out;
+        all.len += (size_t)n;
+        if ((size_t)n < step)
+            break;
+    }
+    bytes = PyBytes_FromStringAndSize(all.at, (Py_ssize_t)all.len);
+out:
+    free(all.at);
+    return bytes;
+}
+
 static PyObject *take(struct input *input, uint64_t size)
 {
     if (size > unread(input))
         size = unread(input);
+    if (size > BLOCK && input->left == LC_BODY_UNKNOWN)
+        return take_unknown(input, size);
     if (size == 0) {
         Py_INCREF(nothing);
         return nothing;
@@ -200,25 +293,10 @@ static PyObject *input_read(PyObject *self, PyObject *const *args, Py_ssize_t co
     return take(input, limit);
 }
 
-/* A line that does not lie in one piece. */
-struct joined {
-    char *at;
-    size_t len, room;
-};
-
 static int append(struct joined *line, struct lc_slice part)
 {
-    if (line->at == NULL || part.len > line->room - line->len) {
-        size_t room = (line->len + part.len) * 2;
-        char *grown = realloc(line->at, room);
-
-        if (grown == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        line->at = grown;
-        line->room = room;
-    }
+    if (make_room(line, part.len) < 0)
+        return -1;
     memcpy(line->at + line->len, part.at, part.len);
     line->len += part.len;
     return 0;
@@ -237,6 +315,7 @@ static bool cut_line(struct lc_slice *bytes, uint64_t limit)
     return newline != NULL || bytes->len == limit;
 }
 
+/* A line that does not lie in one piece. */
 static PyObject *join_line(struct input *input, struct lc_slice part, uint64_t limit)
 {
     struct joined line = {NULL, 0, 0};
@@ -302,13 +381,14 @@ static PyObject *input_readlines(PyObject *self, PyObject *const *args, Py_ssize
     PyObject *lines = PyList_New(0);
     while (lines != NULL && total < hint && unread(input) > 0) {
         PyObject *line = next_line(input, UINT64_MAX);
+        bool is_last = line != NULL && PyBytes_Size(line) == 0;
 
-        if (line == NULL || PyList_Append(lines, line) < 0)
+        if (line == NULL || (!is_last && PyList_Append(lines, line) < 0))
             Py_CLEAR(lines);
         else
             total += (uint64_t)PyBytes_Size(line);
         Py_XDECREF(line);
-        if (total == 0)
+        if (is_last)
             break; /* the body ended early */
     }
     return lines;

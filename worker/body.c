@@ -100,7 +100,7 @@ int lc_gather_add(struct lc_gather *gather, struct lc_slice piece, uint64_t expe
 
 void lc_gather_finish(const struct lc_gather *gather, struct lc_body *body)
 {
-    body->size = gather->size;
+    body->size = body->length = gather->size;
     body->consumed = 0;
     body->fd = gather->fd;
     body->at = gather->in_place.len != 0 ? gather->in_place.at : gather->memory;

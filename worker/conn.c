@@ -246,7 +246,8 @@ static void start_request(struct lc_conn *conn)
 {
     struct lc_exchange *exchange = conn->exchange;
 
-    lc_gather_finish(&exchange->body, &exchange->request.body);
+    if (exchange->pull.buffer == NULL)
+        lc_gather_finish(&exchange->body, &exchange->request.body);
     exchange->is_counted = true;
     conn->server->in_flight++;
     if (!conn->has_asked) {
@@ -300,6 +301,8 @@ static void finish_request(struct lc_conn *conn)
     struct lc_exchange *exchange = conn->exchange;
     const struct lc_request *request = &exchange->request;
 
+    if (exchange->pull.buffer != NULL)
+        lc_intake_take_back(conn);
     if (exchange->is_broken || !request->response.keeps)
         conn->closes = true;
     /* A client that did not ask for the end may have sent more already: a plain close would

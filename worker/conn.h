@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "worker/body.h"
 #include "worker/http1.h"
+#include "worker/pull.h"
 #include "worker/server.h"
 #include "worker/wire.h"
 
@@ -83,6 +84,7 @@ struct lc_exchange {
     struct lc_http1 http1;
     struct lc_fault fault;
     struct lc_gather body;
+    struct lc_pull pull;
     bool is_calling; /* the pipeline is on the stack */
     bool is_broken;  /* the response could not be finished */
     bool is_counted; /* the application saw it */

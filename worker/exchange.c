@@ -53,6 +53,7 @@ struct lc_exchange *lc_exchange_lend(struct lc_server *server, struct lc_conn *c
     exchange->kept = NULL;
     exchange->is_calling = exchange->is_broken = exchange->is_counted = false;
     exchange->fault.status = 0;
+    exchange->pull.buffer = NULL;
     lc_gather_init(&exchange->body, server->config->tmp_upload_dir);
     lc_http1_begin(&exchange->http1, request, &server->limits, conn->is_trusted,
                    &exchange->fault);
@@ -65,6 +66,7 @@ void lc_exchange_return(struct lc_server *server, struct lc_exchange *exchange)
 {
     lc_arena_reset(&exchange->request.arena);
     lc_gather_deinit(&exchange->body);
+    lc_pull_deinit(&exchange->pull);
     free(exchange->kept);
     if (server->free_exchange_count == POOL_MAX) {
         free(exchange);

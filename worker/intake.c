@@ -2,6 +2,7 @@
 
 #include "app/error_page.h"
 #include "base/mem.h"
+#include "config/config.h"
 #include "worker/conn.h"
 #include "worker/exchange.h"
 #include "worker/reply.h"
@@ -165,6 +166,36 @@ static void send_continue(struct lc_conn *conn)
     lc_reply_flush(conn);
 }
 
+/* The application has the receiving side. */
+static bool is_pulled(const struct lc_conn *conn)
+{
+    return conn->state == LC_CONN_HANDLING && conn->exchange->pull.buffer != NULL;
+}
+
+/* request_buffering = off: the application reads the rest itself. `input` becomes what follows the
+ * request if that has ended already. */
+static void hand_over(struct lc_conn *conn, struct lc_slice *input)
+{
+    struct lc_exchange *exchange = conn->exchange;
+
+    lc_request_relocate(&exchange->request, &exchange->head);
+    lc_pull_begin(exchange, *input);
+    lc_intake_drop(conn);
+    lc_conn_enter(conn, LC_CONN_HANDLING);
+    if (is_pulled(conn))
+        lc_conn_watch(conn, conn->events & ~UV_READABLE);
+    *input = (struct lc_slice){conn->pending, conn->pending_len};
+}
+
+void lc_intake_take_back(struct lc_conn *conn)
+{
+    struct lc_exchange *exchange = conn->exchange;
+
+    keep_rest(conn, lc_pull_end(exchange));
+    if (exchange->request.body.has_more || exchange->request.body.error != 0)
+        conn->lingers = true;
+}
+
 /* A step through the input. Tells whether it got further, with the input shortened. */
 static bool take_head(struct lc_conn *conn, struct lc_slice *input)
 {
@@ -180,6 +211,10 @@ static bool take_head(struct lc_conn *conn, struct lc_slice *input)
     case LC_HTTP1_MORE: return false;
     case LC_HTTP1_DONE: lc_conn_enter(conn, LC_CONN_HANDLING); return true;
     case LC_HTTP1_HEAD:
+        if (!conn->server->config->request_buffering) {
+            hand_over(conn, input);
+            return true;
+        }
         lc_conn_enter(conn, LC_CONN_RECEIVING);
         if (exchange->request.expects_100 && input->len == 0)
             send_continue(conn);
@@ -224,6 +259,8 @@ static void take_input(struct lc_conn *conn, struct lc_slice input)
         case LC_CONN_CLOSED: return;
         }
     }
+    if (is_pulled(conn))
+        return;
     switch (conn->state) {
     case LC_CONN_READING:
         if (lc_list_is_empty(&conn->due))
@@ -289,7 +326,7 @@ void lc_intake_read_on(struct lc_conn *conn)
     }
     if (conn->queue != NULL || conn->state == LC_CONN_CLOSED)
         return;
-    lc_conn_watch(conn, conn->has_eof ? 0 : UV_READABLE);
+    lc_conn_watch(conn, conn->has_eof || is_pulled(conn) ? 0 : UV_READABLE);
     if (conn->has_eof && conn->state != LC_CONN_HANDLING)
         leave(conn);
 }

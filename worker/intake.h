@@ -10,6 +10,9 @@ void lc_intake_on_readable(struct lc_conn *conn);
 /* All answers have left: the connection goes on with what its client sent meanwhile. */
 void lc_intake_read_on(struct lc_conn *conn);
 
+/* A request whose body was streamed has been answered: the connection reads for itself again. */
+void lc_intake_take_back(struct lc_conn *conn);
+
 /* The head or the body did not come in time: 408. */
 void lc_intake_late(struct lc_conn *conn);
 

@@ -262,6 +262,35 @@ static enum lc_flow on_wait(struct lc_request *request)
     return conn->is_gone ? LC_FLOW_GONE : LC_FLOW_GO;
 }
 
+/* The same for a controller that reads a body which has not come yet. What it has written must
+ * leave meanwhile: the client may be waiting for it. */
+static bool wait_for_input(struct lc_conn *conn, uint64_t patience_ms)
+{
+    struct lc_server *server = conn->server;
+    uint64_t since = lc_clock_ms(), waited = 0;
+
+    lc_reply_flush_all(server);
+    while (patience_ms == 0 || waited <= patience_ms) {
+        short events = conn->queue != NULL ? POLLIN | POLLOUT : POLLIN;
+        struct pollfd ready = {.fd = conn->wire.fd, .events = events};
+
+        atomic_store_explicit(&server->inherit->slot->heartbeat_ms, since + waited,
+                              memory_order_relaxed);
+        if (poll(&ready, 1, 500) > 0) {
+            if (ready.revents & ~POLLOUT)
+                return true;
+            lc_queue_write(conn);
+        }
+        waited = lc_clock_ms() - since;
+    }
+    return false;
+}
+
+static void on_receive(struct lc_request *request)
+{
+    lc_pull_receive((struct lc_exchange *)(void *)request, wait_for_input);
+}
+
 static void on_end(struct lc_request *request, bool is_broken)
 {
     struct lc_exchange *exchange = (struct lc_exchange *)(void *)request;
@@ -273,9 +302,12 @@ static void on_end(struct lc_request *request, bool is_broken)
 
 static bool may_keep(const struct lc_request *request)
 {
-    const struct lc_conn *conn = conn_of(request);
+    struct lc_exchange *exchange = (struct lc_exchange *)(void *)request;
+    const struct lc_conn *conn = exchange->conn;
     const struct lc_server *server = conn->server;
 
+    if (exchange->pull.buffer != NULL && !lc_pull_settle(exchange))
+        return false;
     return server->config->keepalive > 0 && !lc_server_is_leaving(server) &&
            (!conn->has_eof || conn->pending_len != 0);
 }
@@ -290,6 +322,7 @@ const struct lc_host_ops lc_reply_ops = {
     .send_file = on_send_file,
     .flush = on_flush,
     .wait = on_wait,
+    .receive = on_receive,
     .end = on_end,
     .may_keep = may_keep,
     .date_line = date_line,

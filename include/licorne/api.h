@@ -18,4 +18,4 @@
 
 /* Raised whenever a public structure or the meaning of a call changes. A module carries the
  * number it was built with; the server refuses one that is not its own. */
-#define LC_ABI 1
+#define LC_ABI 2

@@ -64,16 +64,29 @@ LC_API const struct lc_header *lc_request_headers(const struct lc_request *reque
 LC_API struct lc_slice lc_request_param(const struct lc_request *request,
                                         const char *name);
 
-/* The body. It is complete before the controller is called (large ones lie in a file), so no
- * read blocks. `lc_request_body_size` is its length after any chunked coding was removed. */
+/* The body, after any chunked coding was removed. It is complete before the controller is called
+ * (large ones lie in a file), and no read blocks, unless the server runs with request_buffering
+ * off: then it is received while the controller reads. Such a read waits for the client, up
+ * to `body_timeout` for each piece, and the calling thread serves nobody else meanwhile. */
+
+/* Its length; LC_BODY_UNKNOWN as long as the client has not said how much is to come. */
+#define LC_BODY_UNKNOWN UINT64_MAX
 LC_API uint64_t lc_request_body_size(const struct lc_request *request);
-/* Copies the next at most `size` bytes to `into`; 0 at the end, -1 with errno on a read error. */
+/* Copies the next at most `size` bytes to `into`; 0 at the end, -1 with errno: a read error, or
+ * that the client sent nothing in time (ETIMEDOUT), has gone (ECONNRESET), sent what is no chunk
+ * (EBADMSG) or trailer (EPROTO), or more than limit_request_body (EFBIG). A client that stops
+ * before the length it said is no error, but the end: compare with lc_request_body_size. */
 LC_API ssize_t lc_request_body_read(struct lc_request *request, void *into, size_t size);
-/* The unread rest without copying, when it lies in memory: its bytes, which are not consumed.
- * {NULL, 0} when it lies in a file or nothing is left. */
+/* What has come and lies in memory, all of the rest unless it is streamed: its bytes, without
+ * copying or consuming them, valid until the next read. {NULL, 0} when it lies in a file or there is
+ * nothing. */
 LC_API struct lc_slice lc_request_body_peek(struct lc_request *request);
-/* Marks the next `size` bytes as read. */
+/* Marks the next `size` bytes of these as read. */
 LC_API void lc_request_body_skip(struct lc_request *request, size_t size);
+/* Whether the next read has to wait for the client. */
+LC_API bool lc_request_body_may_wait(const struct lc_request *request);
+/* Why the rest of the body will never come: an errno of lc_request_body_read; 0: it will. */
+LC_API int lc_request_body_error(const struct lc_request *request);
 
 /* Memory that lives as long as the request. */
 LC_API struct lc_arena *lc_request_arena(struct lc_request *request);

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { STREAMED_PIECE = 7 };
+
 /* ---- the host: requests ---- */
 
 struct lc_slice lc_request_method(const struct lc_request *r)
@@ -66,7 +68,17 @@ const struct lc_header *lc_request_headers(const struct lc_request *r, size_t *c
 
 uint64_t lc_request_body_size(const struct lc_request *r)
 {
-    return r->body_size;
+    return r->body_is_streamed ? LC_BODY_UNKNOWN : r->body_size;
+}
+
+bool lc_request_body_may_wait(const struct lc_request *r)
+{
+    return r->body_is_streamed;
+}
+
+int lc_request_body_error(const struct lc_request *r)
+{
+    return r->body_error;
 }
 
 ssize_t lc_request_body_read(struct lc_request *r, void *into, size_t size)
@@ -74,9 +86,11 @@ ssize_t lc_request_body_read(struct lc_request *r, void *into, size_t size)
     size_t end = r->body_is_cut ? r->body_size / 2 : r->body_size;
 
     if (r->body_fails) {
-        errno = EIO;
+        errno = r->body_error != 0 ? r->body_error : EIO;
         return -1;
     }
+    if (r->body_is_streamed && size > STREAMED_PIECE)
+        size = STREAMED_PIECE;
     if (size > end - r->body_read)
         size = end - r->body_read;
     if (size > 0)
@@ -87,7 +101,7 @@ ssize_t lc_request_body_read(struct lc_request *r, void *into, size_t size)
 
 struct lc_slice lc_request_body_peek(struct lc_request *r)
 {
-    if (r->body_lies_in_file || r->body_read == r->body_size)
+    if (r->body_lies_in_file || r->body_is_streamed || r->body_read == r->body_size)
         return (struct lc_slice){NULL, 0};
     return (struct lc_slice){r->body + r->body_read, r->body_size - r->body_read};
 }

@@ -25,7 +25,9 @@ struct lc_request {
     size_t body_size, body_read;
     bool body_lies_in_file; /* no peeking */
     bool body_is_cut;       /* the file ends early */
-    bool body_fails;        /* reading gives EIO */
+    bool body_fails;        /* reading gives EIO, or body_error */
+    bool body_is_streamed;  /* it comes in small pieces, and nobody knows how many */
+    int body_error;         /* what reading has failed with */
 
     /* How the client behaves. */
     size_t reads_slowly_after; /* body bytes; WAIT beyond, until the client caught up */

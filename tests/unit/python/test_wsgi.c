@@ -379,13 +379,16 @@ static void wsgiref_finds_nothing_to_complain_about(void **state)
 
 static void assert_reads(const char *target, const char *body, const char *expected)
 {
-    /* What lies in memory and what lies in a file must read alike. */
-    for (int in_file = 0; in_file < 2; in_file++) {
+    enum { IN_MEMORY, IN_FILE, STREAMED, WAYS };
+
+    /* Wherever it lies, and if it is still on its way, it must read alike. */
+    for (int way = 0; way < WAYS; way++) {
         struct lc_request r;
 
         given_request(&r, "POST", target);
         given_body(&r, body);
-        r.body_lies_in_file = in_file;
+        r.body_lies_in_file = way == IN_FILE;
+        r.body_is_streamed = way == STREAMED;
         serve(&r);
         assert_string_equal(logged, "");
         assert_string_equal(answer(&r), expected);
@@ -430,6 +433,32 @@ static void a_body_that_cannot_be_read_raises(void **state)
     assert_true(r.is_aborted);
     assert_has(logged, "OSError");
     forget(&r);
+}
+
+/* Reading a streamed body fails with `error` in /read_all. */
+static void assert_input_fails(int error, const char *log)
+{
+    struct lc_request r;
+
+    given_request(&r, "POST", "/read_all");
+    given_body(&r, "0123456789");
+    r.body_is_streamed = r.body_fails = true;
+    r.body_error = error;
+    serve(&r);
+    assert_true(r.is_aborted);
+    assert_starts(logged, log);
+    forget(&r);
+}
+
+static void a_client_that_fails_while_it_is_read_from_is_no_fault_of_the_application(
+    void **state)
+{
+    assert_input_fails(EBADMSG, "ERROR Socket error processing request.\n"
+                                "Traceback (most recent call last):\n");
+    assert_has(logged, "is not coded in chunks as it says");
+    assert_input_fails(ETIMEDOUT, "DEBUG ");
+    assert_input_fails(ECONNRESET, "DEBUG ");
+    assert_input_fails(EFBIG, "DEBUG ");
 }
 
 static void a_spill_file_that_lost_its_end_reads_short(void **state)
@@ -1334,6 +1363,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_body_reads_like_a_file),
         cmocka_unit_test(a_line_may_be_longer_than_a_block),
         cmocka_unit_test(a_body_that_cannot_be_read_raises),
+        cmocka_unit_test(
+            a_client_that_fails_while_it_is_read_from_is_no_fault_of_the_application),
         cmocka_unit_test(a_spill_file_that_lost_its_end_reads_short),
         cmocka_unit_test(what_an_application_keeps_raises_later),
         cmocka_unit_test(status_and_fields_arrive),
