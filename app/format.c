@@ -4,7 +4,7 @@
 #include "app/format_parts.h"
 #include "app/request.h"
 #include "base/mem.h"
-#include "config/config.h"
+#include "base/identity.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -31,7 +31,7 @@ struct lc_format *lc_format_create(const char *text, struct lc_error *err)
     const char *script_name = getenv("SCRIPT_NAME");
 
     format->text = lc_strdup(text);
-    format->software = lc_printf("licorne/%s", lc_version());
+    format->software = lc_printf("%s/%s", lc_identity_name(), lc_identity_version());
     format->script_name = lc_strdup(script_name != NULL ? script_name : "");
     format->second = -1;
     snprintf(format->pid, sizeof(format->pid), "<%d>", (int)getpid());

@@ -4,6 +4,7 @@
  * first byte of the body (or the end) comes. How bytes leave is the host's business. */
 #include "app/error_page.h"
 #include "app/request.h"
+#include "base/identity.h"
 #include "base/mem.h"
 #include "base/token.h"
 
@@ -254,13 +255,16 @@ static struct lc_slice compose_head(struct lc_request *request)
                        response->is_bodiless);
 
     struct lc_slice date = request->host->date_line(request);
-    char *head = lc_arena_alloc(&request->arena, 192 + date.len + response->fields.len +
+    struct lc_slice server = lc_identity_server_field();
+    char *head = lc_arena_alloc(&request->arena, 192 + server.len + date.len +
+                                                     response->fields.len +
                                                      response->status_text.len);
     char *at = put(head, LC_SLICE("HTTP/1."));
     *at++ = (char)('0' + request->version % 10);
     *at++ = ' ';
     at = put(at, response->status_text);
-    at = put(at, LC_SLICE("\r\nServer: licorne\r\n"));
+    at = put(at, LC_SLICE("\r\n"));
+    at = put(at, server);
     at = put(at, date);
     at = put(at, response->keeps ? LC_SLICE("Connection: keep-alive\r\n")
                                  : LC_SLICE("Connection: close\r\n"));

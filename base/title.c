@@ -1,5 +1,6 @@
 #include "base/title.h"
 
+#include "base/identity.h"
 #include "base/mem.h"
 
 #include <stdarg.h>
@@ -48,7 +49,7 @@ void lc_title_set(const char *format, ...)
     va_end(args);
 
     char name[16]; /* what top and /proc/PID/comm show */
-    snprintf(name, sizeof(name), "licorne");
+    snprintf(name, sizeof(name), "%s", lc_identity_name());
     prctl(PR_SET_NAME, name);
     if (room_size == 0)
         return;

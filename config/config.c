@@ -318,8 +318,3 @@ bool lc_config_has_bind(const struct lc_config *config)
 {
     return config->origins->of[LC_SET_bind].kind != LC_FROM_DEFAULT;
 }
-
-const char *lc_version(void)
-{
-    return LICORNE_VERSION;
-}

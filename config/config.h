@@ -69,6 +69,3 @@ bool lc_config_has_bind(const struct lc_config *config);
 void lc_config_help(FILE *out);
 void lc_config_usage(FILE *out);
 void lc_config_print(const struct lc_config *config, FILE *out);
-
-/* The version of this program, "0.1.0". */
-const char *lc_version(void);

@@ -1,5 +1,6 @@
 #include "config/config.h"
 
+#include "base/identity.h"
 #include "base/mem.h"
 #include "config/origins.h"
 #include "config/value.h"
@@ -174,7 +175,7 @@ void lc_config_help(FILE *out)
 
 void lc_config_usage(FILE *out)
 {
-    fprintf(out, "usage: %s [OPTIONS] [APP_MODULE]\n", LC_PROGRAM);
+    fprintf(out, "usage: %s [OPTIONS] [APP_MODULE]\n", lc_identity_name());
 }
 
 /* --- --print-config --- */

@@ -1,5 +1,6 @@
 #include "master/actions.h"
 
+#include "base/identity.h"
 #include "base/inherit.h"
 #include "base/scoreboard.h"
 #include "config/config.h"
@@ -19,7 +20,7 @@ int lc_refuse(const struct lc_error *err)
     fflush(stdout);
     if (err->code == LC_E_USAGE) {
         lc_config_usage(stderr);
-        fprintf(stderr, "licorne: error: %s\n", err->text);
+        fprintf(stderr, "%s: error: %s\n", lc_identity_name(), err->text);
         return 2;
     }
     fprintf(stderr, "\nError: %s\n", err->text);
@@ -73,11 +74,17 @@ static int check(const struct lc_config *config, const struct lc_roles *roles,
     return check_application(config, roles->worker);
 }
 
+static int print_version(void)
+{
+    printf("%s (version %s)\n", lc_identity_name(), lc_identity_version());
+    return 0;
+}
+
 int lc_action_run(const struct lc_config *config, const struct lc_roles *roles)
 {
     switch (config->action) {
     case LC_ACTION_HELP: lc_config_help(stdout); return 0;
-    case LC_ACTION_VERSION: printf("licorne (version %s)\n", lc_version()); return 0;
+    case LC_ACTION_VERSION: return print_version();
     case LC_ACTION_CHECK: return check(config, roles, false);
     case LC_ACTION_PRINT: return check(config, roles, true);
     case LC_ACTION_SERVE: break;

@@ -1,6 +1,7 @@
 #include "master/master.h"
 
 #include "base/clock.h"
+#include "base/identity.h"
 #include "base/inherit.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -207,7 +208,7 @@ static void tear_down(struct lc_master *m)
 
 void lc_master_show_title(const struct lc_master *m)
 {
-    lc_title_set("licorne: master [%s%s]", m->serving->config->name,
+    lc_title_set("%s: master [%s%s]", lc_identity_name(), m->serving->config->name,
                  m->handed.predecessor != 0 ? ".2" : "");
 }
 
@@ -237,7 +238,7 @@ static int start(struct lc_master *m, struct lc_config *config, struct lc_error 
     if (lc_logs_start(m, err) < 0 ||
         lc_generation_open_pidfile(m->serving, NULL, m->handed.predecessor != 0, err) < 0)
         return -1;
-    lc_log(LC_INFO, "Starting licorne %s", lc_version());
+    lc_log(LC_INFO, "Starting %s %s", lc_identity_name(), lc_identity_version());
     return 0;
 }
 
@@ -276,7 +277,8 @@ static int serve(struct lc_master *m, struct lc_config *config)
 
 static void set_environment(void)
 {
-    LC_AUTOFREE char *software = lc_printf("licorne/%s", lc_version());
+    LC_AUTOFREE char *software = lc_printf("%s/%s", lc_identity_name(),
+                                           lc_identity_version());
 
     /* A loop on io_uring cannot be given up in a forked child as one on epoll can. */
     setenv("UV_USE_IO_URING", "0", 1);
@@ -295,6 +297,7 @@ int lc_master_main(int argc, char **argv, const struct lc_roles *roles)
     };
     struct lc_error err = {0};
 
+    lc_identity_init(argv[0]);
     lc_title_init(argc, argv);
     set_environment();
     signal(SIGPIPE, SIG_IGN);

@@ -1,6 +1,7 @@
 #include "master/spawn.h"
 
 #include "base/fd.h"
+#include "base/identity.h"
 #include "base/inherit.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -58,7 +59,7 @@ static int print_to(int output, struct lc_error *err)
 static int prepare_worker(struct lc_master *m, const struct lc_generation *generation,
                           struct lc_error *err)
 {
-    lc_title_set("licorne: worker [%s]", generation->config->name);
+    lc_title_set("%s: worker [%s]", lc_identity_name(), generation->config->name);
     if (print_to(m->output[1], err) < 0 ||
         lc_generation_take_on(generation, m->serving, err) < 0)
         return -1;
@@ -103,7 +104,7 @@ static int live(struct lc_master *m, const struct lc_role *role,
         if (prepare_worker(m, generation, &err) < 0)
             return give_up(&inherit, &err);
     } else {
-        lc_title_set("licorne: %s", role->name);
+        lc_title_set("%s: %s", lc_identity_name(), role->name);
     }
 
     int code = role->run(&inherit);

@@ -110,7 +110,7 @@ class Licorne:
         for task in pathlib.Path(f"/proc/{self.pid}/task").glob("*/children"):
             for pid in map(int, task.read_text().split()):
                 title = read_or_empty(f"/proc/{pid}/cmdline")
-                if title.startswith(f"licorne: {role}".encode()):
+                if title.startswith((f"licorne: {role}".encode(), f"gunicorn: {role}".encode())):
                     found.append(pid)
         self.seen.update(found)
         return sorted(found, key=start_time)
@@ -181,7 +181,8 @@ def start_time(pid):
 def is_licorne(pid):
     """Whether this process is alive and still one of ours (numbers are used again)."""
     stat = read_or_empty(f"/proc/{pid}/stat").rpartition(b")")[2].split()
-    return bool(stat) and stat[0] != b"Z" and b"licorne" in read_or_empty(f"/proc/{pid}/cmdline")
+    command = read_or_empty(f"/proc/{pid}/cmdline")
+    return bool(stat) and stat[0] != b"Z" and (b"licorne" in command or b"gunicorn: " in command)
 
 
 def rss_kib(pid):
