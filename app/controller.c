@@ -59,7 +59,7 @@ static int open_app(struct lc_controller *controller, const struct lc_config *co
         .pythonpath = config->pythonpath,
         .python = config->python,
         .is_multiprocess = config->workers > 1,
-        .is_multithread = config->threads > 1,
+        .is_multithread = lc_config_is_threaded(config),
     };
 
     controller->app = controller->ops->open(&options, err);

@@ -3,13 +3,15 @@
 #include "app/controller.h"
 #include "app/request.h"
 #include "base/mem.h"
+#include "config/config.h"
 
 #include <licorne/error.h>
 #include <licorne/log.h>
 
 struct lc_pipeline {
     struct lc_controller controller;
-    bool was_called; /* the application, since the last turn_end */
+    bool has_threads;
+    bool was_called; /* the application, by the loop, since the last turn_end */
 };
 
 struct lc_pipeline *lc_pipeline_create(const struct lc_config *config,
@@ -19,8 +21,11 @@ struct lc_pipeline *lc_pipeline_create(const struct lc_config *config,
         .code = LC_E_NONE}; /* an `open` is promised a place for its reasons */
     struct lc_pipeline *pipeline = lc_new(struct lc_pipeline);
 
-    if (lc_controller_open(&pipeline->controller, config, &why) == 0)
+    if (lc_controller_open(&pipeline->controller, config, &why) == 0) {
+        pipeline->has_threads = lc_config_is_threaded(config) &&
+                                pipeline->controller.ops->thread_start != NULL;
         return pipeline;
+    }
     if (err != NULL)
         *err = why;
     lc_pipeline_destroy(pipeline);
@@ -35,12 +40,46 @@ void lc_pipeline_destroy(struct lc_pipeline *pipeline)
     free(pipeline);
 }
 
+/* --- threads ----------------------------------------------------------------------------- */
+
+bool lc_pipeline_has_threads(const struct lc_pipeline *pipeline)
+{
+    return pipeline->has_threads;
+}
+
+int lc_pipeline_thread_start(struct lc_pipeline *pipeline, struct lc_error *err)
+{
+    return pipeline->controller.ops->thread_start(pipeline->controller.app, err);
+}
+
+void lc_pipeline_thread_turn_start(struct lc_pipeline *pipeline)
+{
+    pipeline->controller.ops->turn_start(pipeline->controller.app);
+}
+
+void lc_pipeline_thread_turn_end(struct lc_pipeline *pipeline)
+{
+    pipeline->controller.ops->turn_end(pipeline->controller.app);
+}
+
+void lc_pipeline_thread_end(struct lc_pipeline *pipeline)
+{
+    pipeline->controller.ops->thread_end(pipeline->controller.app);
+}
+
+/* Threads end their turns themselves. */
+static void note_call(struct lc_pipeline *pipeline)
+{
+    if (!pipeline->has_threads)
+        pipeline->was_called = true;
+}
+
 /* --- the steps, in the order in which a request takes them ------------------------------- */
 
 static enum lc_step call_application(struct lc_pipeline *pipeline,
                                      struct lc_request *request)
 {
-    pipeline->was_called = true;
+    note_call(pipeline);
     return pipeline->controller.ops->call(pipeline->controller.app, request);
 }
 
@@ -96,7 +135,7 @@ void lc_pipeline_start(struct lc_pipeline *pipeline, struct lc_request *request)
 
 void lc_pipeline_resume(struct lc_pipeline *pipeline, struct lc_request *request)
 {
-    pipeline->was_called = true;
+    note_call(pipeline);
     pipeline->controller.ops->resume(pipeline->controller.app, request);
 }
 

@@ -24,5 +24,14 @@ void lc_pipeline_start(struct lc_pipeline *pipeline, struct lc_request *request)
 /* The client caught up or has gone: a request that was LATER goes on. */
 void lc_pipeline_resume(struct lc_pipeline *pipeline, struct lc_request *request);
 
+/* Whether the application wants to be called by several threads. Then each of them calls
+ * thread_start first and thread_end last, and the two others around its requests; start and
+ * resume are called between these only. -1 with `err` when the thread cannot be used. */
+bool lc_pipeline_has_threads(const struct lc_pipeline *pipeline);
+int lc_pipeline_thread_start(struct lc_pipeline *pipeline, struct lc_error *err);
+void lc_pipeline_thread_turn_start(struct lc_pipeline *pipeline);
+void lc_pipeline_thread_turn_end(struct lc_pipeline *pipeline);
+void lc_pipeline_thread_end(struct lc_pipeline *pipeline);
+
 /* The loop is about to sleep. Cheap when nothing was called in this turn. */
 void lc_pipeline_turn_end(struct lc_pipeline *pipeline);

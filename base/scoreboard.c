@@ -18,7 +18,7 @@ static size_t board_size(uint32_t slots)
 struct lc_scoreboard *lc_scoreboard_create(uint32_t slots, struct lc_error *err)
 {
     void *p = mmap(NULL, board_size(slots), PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+                   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) {
         lc_error_sys(err, "the scoreboard of %u workers: mmap", slots);
         return NULL;
@@ -34,12 +34,12 @@ void lc_scoreboard_destroy(struct lc_scoreboard *board)
         munmap(board, board_size(board->count));
 }
 
-static void cut(char *into, size_t room, const char *from, size_t len)
+static void cut(char *into, size_t room, struct lc_slice from)
 {
-    if (len > room - 1)
-        len = room - 1;
-    memcpy(into, from, len);
-    into[len] = '\0';
+    if (from.len > room - 1)
+        from.len = room - 1;
+    memcpy(into, from.at, from.len);
+    into[from.len] = '\0';
 }
 
 static void begin_write(struct lc_hand *hand)
@@ -53,37 +53,46 @@ static void end_write(struct lc_hand *hand)
     atomic_fetch_add_explicit(&hand->version, 1, memory_order_release);
 }
 
-void lc_slot_take_in_hand(struct lc_slot *slot, uint64_t now_ms, const char *method,
-                          uint32_t method_len, const char *target, uint32_t target_len,
+unsigned lc_slot_hands(const struct lc_slot *slot)
+{
+    uint32_t threads = atomic_load_explicit(&slot->threads, memory_order_relaxed);
+
+    return threads == 0 ? 1 : threads < LC_HANDS_MAX ? threads : LC_HANDS_MAX;
+}
+
+void lc_slot_take_in_hand(struct lc_slot *slot, unsigned hand, uint64_t now_ms,
+                          struct lc_slice method, struct lc_slice target,
                           const char *client)
 {
-    struct lc_hand *hand = &slot->hand;
+    struct lc_hand *h = &slot->hands[hand];
 
-    begin_write(hand);
-    hand->started_ms = now_ms;
-    cut(hand->method, sizeof(hand->method), method, method_len);
-    cut(hand->target, sizeof(hand->target), target, target_len);
-    cut(hand->client, sizeof(hand->client), client, strlen(client));
-    hand->is_busy = 1;
-    end_write(hand);
+    begin_write(h);
+    h->started_ms = now_ms;
+    cut(h->method, sizeof(h->method), method);
+    cut(h->target, sizeof(h->target), target);
+    cut(h->client, sizeof(h->client), lc_slice(client));
+    h->is_busy = 1;
+    end_write(h);
 }
 
-void lc_slot_put_down(struct lc_slot *slot)
+void lc_slot_put_down(struct lc_slot *slot, unsigned hand)
 {
-    begin_write(&slot->hand);
-    slot->hand.is_busy = 0;
-    end_write(&slot->hand);
+    begin_write(&slot->hands[hand]);
+    slot->hands[hand].is_busy = 0;
+    end_write(&slot->hands[hand]);
 }
 
-bool lc_slot_in_hand(const struct lc_slot *slot, struct lc_hand *copy)
+bool lc_slot_in_hand(const struct lc_slot *slot, unsigned hand, struct lc_hand *copy)
 {
+    const struct lc_hand *h = &slot->hands[hand];
+
     /* A worker that was stopped in the middle of a write leaves the version odd for good:
      * then the texts may be mixed, but they still end in NUL. */
     for (int i = 0; i < TRIES; i++) {
-        uint32_t before = atomic_load_explicit(&slot->hand.version, memory_order_acquire);
-        memcpy((void *)copy, (const void *)&slot->hand, sizeof(*copy));
+        uint32_t before = atomic_load_explicit(&h->version, memory_order_acquire);
+        memcpy((void *)copy, (const void *)h, sizeof(*copy));
         atomic_thread_fence(memory_order_acquire);
-        uint32_t after = atomic_load_explicit(&slot->hand.version, memory_order_relaxed);
+        uint32_t after = atomic_load_explicit(&h->version, memory_order_relaxed);
         if (before == after && before % 2 == 0)
             break;
         if (i >= SPINS) /* the writer may wait for the processor that we have */

@@ -6,6 +6,8 @@
 #pragma once
 #include "base/log.h"
 
+#include <licorne/slice.h>
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,11 +22,12 @@ enum lc_slot_state {
 };
 
 enum { LC_HAND_METHOD = 16, LC_HAND_TARGET = 160, LC_HAND_CLIENT = 48 };
+enum { LC_HANDS_MAX = 128 };
 
 /* The request in hand. `version` is odd while the worker writes (a sequence lock): a reader
  * takes a copy and asks again whether it changed meanwhile. */
 struct lc_hand {
-    _Atomic uint32_t version;
+    _Alignas(64) _Atomic uint32_t version;
     uint32_t is_busy;
     uint64_t started_ms; /* lc_clock_ms */
     char method[LC_HAND_METHOD];
@@ -39,7 +42,9 @@ struct lc_slot {
     _Atomic uint32_t connections;
     _Atomic uint32_t in_flight; /* requests begun and not answered */
     _Atomic uint64_t requests;
-    struct lc_hand hand;
+    _Atomic uint32_t threads;      /* that call the application; 0: the loop's own does */
+    _Atomic uint32_t free_threads; /* requests that could be begun at once */
+    struct lc_hand hands[LC_HANDS_MAX]; /* one a thread; memory only where it is used */
 };
 
 enum { LC_SLOTS_MAX = 1024 };
@@ -65,11 +70,15 @@ struct lc_scoreboard {
 struct lc_scoreboard *lc_scoreboard_create(uint32_t slots, struct lc_error *err);
 void lc_scoreboard_destroy(struct lc_scoreboard *board);
 
-/* Writer: the request that the application is about to see, cut to fit. */
-void lc_slot_take_in_hand(struct lc_slot *slot, uint64_t now_ms, const char *method,
-                          uint32_t method_len, const char *target, uint32_t target_len,
+/* How many of its hands a worker uses: one, or one for each thread. */
+unsigned lc_slot_hands(const struct lc_slot *slot);
+
+/* Writer: the request that the application is about to see, cut to fit. Each hand has one
+ * thread that writes it. */
+void lc_slot_take_in_hand(struct lc_slot *slot, unsigned hand, uint64_t now_ms,
+                          struct lc_slice method, struct lc_slice target,
                           const char *client);
-void lc_slot_put_down(struct lc_slot *slot);
+void lc_slot_put_down(struct lc_slot *slot, unsigned hand);
 
 /* Reader: a consistent copy with NUL-terminated texts; false when nothing is in hand. */
-bool lc_slot_in_hand(const struct lc_slot *slot, struct lc_hand *copy);
+bool lc_slot_in_hand(const struct lc_slot *slot, unsigned hand, struct lc_hand *copy);

@@ -129,15 +129,17 @@ static int check_workers(const struct lc_config *config, struct lc_error *err)
     if (config->workers > WORKERS_MAX)
         return wrong(config, err, workers, "%lld are too many: at most %d",
                      (long long)config->workers, WORKERS_MAX);
-    if (strcmp(config->worker_class, "sync") != 0)
+    if (strcmp(config->worker_class, "sync") != 0 &&
+        strcmp(config->worker_class, "gthread") != 0)
         return wrong(config, err, worker_class,
-                     "'%s' is not available in this version of Licorne: only sync is",
+                     "'%s' is not available in this version of Licorne: only sync and "
+                     "gthread are",
                      config->worker_class);
-    if (config->threads != 1)
-        return wrong(config, err, threads,
-                     "%lld: threads are not available in this version of Licorne (there "
-                     "is no gthread worker yet): only 1 is",
-                     (long long)config->threads);
+    if (config->threads == 0)
+        return wrong(config, err, threads, "0: a worker needs at least one");
+    if (config->threads > LC_HANDS_MAX)
+        return wrong(config, err, threads, "%lld are too many: at most %d",
+                     (long long)config->threads, LC_HANDS_MAX);
     if (config->worker_connections == 0)
         return wrong(config, err, worker_connections,
                      "0: a worker must be allowed at least one connection");

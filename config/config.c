@@ -318,3 +318,9 @@ bool lc_config_has_bind(const struct lc_config *config)
 {
     return config->origins->of[LC_SET_bind].kind != LC_FROM_DEFAULT;
 }
+
+bool lc_config_is_threaded(const struct lc_config *config)
+{
+    return config->threads > 1 ||
+           (config->worker_class != NULL && strcmp(config->worker_class, "gthread") == 0);
+}

@@ -66,6 +66,10 @@ void lc_config_keep_fixed(struct lc_config *fresh, const struct lc_config *runni
 /* Whether anybody has set `bind`. */
 bool lc_config_has_bind(const struct lc_config *config);
 
+/* Whether workers run the application in threads: worker_class gthread, or sync with more than
+ * one thread, which is the same. */
+bool lc_config_is_threaded(const struct lc_config *config);
+
 void lc_config_help(FILE *out);
 void lc_config_usage(FILE *out);
 void lc_config_print(const struct lc_config *config, FILE *out);

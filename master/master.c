@@ -255,7 +255,8 @@ static int open_doors(struct lc_master *m)
     }
     lc_handed_close(&m->handed);
     lc_listeners_log(&m->serving->listeners);
-    lc_log(LC_INFO, "Using worker: %s", m->serving->config->worker_class);
+    lc_log(LC_INFO, "Using worker: %s",
+           lc_config_is_threaded(m->serving->config) ? "gthread" : "sync");
     return 0;
 }
 

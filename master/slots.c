@@ -13,7 +13,9 @@ struct lc_slot *lc_slot_claim(struct lc_scoreboard *board)
 
         if (atomic_load(&slot->state) != LC_SLOT_FREE)
             continue;
-        memset((void *)slot, 0, sizeof(*slot));
+        /* Not all of it: hands that nobody used have no memory. */
+        memset((void *)slot->hands, 0, lc_slot_hands(slot) * sizeof(slot->hands[0]));
+        memset((void *)slot, 0, offsetof(struct lc_slot, hands));
         atomic_store(&slot->heartbeat_ms, lc_clock_ms());
         atomic_store(&slot->state, LC_SLOT_BOOTING);
         return slot;

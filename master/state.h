@@ -6,6 +6,7 @@
 #pragma once
 #include "base/ipc.h"
 #include "base/list.h"
+#include "base/scoreboard.h"
 #include "master/backoff.h"
 #include "master/handed.h"
 #include "master/listen.h"
@@ -20,8 +21,6 @@
 #include <uv.h>
 
 struct lc_config;
-struct lc_scoreboard;
-struct lc_slot;
 
 enum lc_phase { LC_MASTER_RUNNING, LC_MASTER_STOPPING, LC_MASTER_STOPPED };
 enum lc_haste { LC_GRACEFULLY, LC_AT_ONCE };
@@ -67,6 +66,7 @@ struct lc_worker {
     int farewell;         /* LEAVING: the signal it got; 0: it goes by itself */
     bool is_retiring;     /* SERVING: wants to be replaced (max_requests)     */
     bool is_proved;       /* SERVING: outlived its youth                      */
+    uint32_t reported[LC_HANDS_MAX]; /* the versions of overdue hands, once logged */
 };
 
 struct lc_master {

@@ -10,38 +10,97 @@
 #include <licorne/log.h>
 
 #include <signal.h>
+#include <stdio.h>
 
-/* When the worker's silence becomes too long; 0: never. */
-static uint64_t silent_at(const struct lc_worker *worker)
+static uint64_t limit_ms(const struct lc_worker *worker)
 {
-    uint64_t timeout_ms = (uint64_t)worker->generation->config->timeout * 1000;
-    uint32_t state = atomic_load(&worker->slot->state);
+    return (uint64_t)worker->generation->config->timeout * 1000;
+}
 
+static bool is_watched(const struct lc_worker *worker)
+{
     bool is_given_up = worker->state == LC_WORKER_KILLED ||
                        (worker->state == LC_WORKER_LEAVING &&
                         (worker->farewell == 0 || worker->farewell == SIGABRT));
 
-    if (timeout_ms == 0 || is_given_up || state == LC_SLOT_BOOTING)
-        return 0;
-    return atomic_load(&worker->slot->heartbeat_ms) + timeout_ms;
+    return limit_ms(worker) != 0 && !is_given_up &&
+           atomic_load(&worker->slot->state) != LC_SLOT_BOOTING;
 }
 
-void lc_abort_silent_workers(struct lc_master *m)
+static void give_up(struct lc_master *m, struct lc_worker *worker)
 {
     char hand[LC_HAND_TEXT_MAX];
 
+    lc_log(LC_CRITICAL, "WORKER TIMEOUT (pid:%d)%s", (int)worker->child->pid,
+           lc_worker_hand_text(worker, hand));
+    lc_worker_abort(m, worker);
+}
+
+/* ---- threads ----
+ *
+ * The loop of a worker with threads gives signs of life whatever its application does. So each
+ * request has the time for itself: one that takes longer is reported, and the worker lives on as
+ * long as it has another thread. */
+
+static void report(const struct lc_worker *worker, unsigned thread, struct lc_hand *hand)
+{
+    char text[sizeof(*hand) + 32];
+
+    snprintf(text, sizeof(text), "%s %s from %s", hand->method, hand->target,
+             hand->client);
+    lc_mask_controls(text);
+    lc_log(LC_ERROR, "REQUEST TIMEOUT (pid:%d) thread %u: %s runs for %llu s",
+           (int)worker->child->pid, thread + 1, text,
+           (unsigned long long)(lc_clock_ms() - hand->started_ms) / 1000);
+}
+
+/* Whether the request in this hand takes too long. */
+static bool is_overdue(struct lc_master *m, struct lc_worker *worker, unsigned thread)
+{
+    struct lc_hand hand;
+    uint64_t now = lc_clock_ms();
+    bool is_busy = lc_slot_in_hand(worker->slot, thread, &hand);
+    uint64_t due = (is_busy ? hand.started_ms : now) + limit_ms(worker);
+
+    if (now <= due) {
+        lc_master_wake_at(m, due + 1); /* one that begins now cannot be late before */
+        return false;
+    }
+    if (worker->reported[thread] != hand.version) {
+        worker->reported[thread] = hand.version;
+        report(worker, thread, &hand);
+    }
+    return true;
+}
+
+static void check_threads(struct lc_master *m, struct lc_worker *worker, unsigned threads)
+{
+    unsigned overdue = 0;
+
+    for (unsigned i = 0; i < threads; i++)
+        overdue += is_overdue(m, worker, i);
+    if (overdue == threads) /* it can serve nobody */
+        give_up(m, worker);
+}
+
+/* ---- all ---- */
+
+void lc_abort_silent_workers(struct lc_master *m)
+{
     LC_LIST_EACH (at, &m->workers) {
         struct lc_worker *worker = LC_CONTAINER(at, struct lc_worker, link);
-        uint64_t limit = silent_at(worker);
 
-        if (limit == 0)
+        if (!is_watched(worker))
             continue;
-        if (lc_clock_ms() <= limit) {
-            lc_master_wake_at(m, limit + 1);
+
+        uint64_t silent_at = atomic_load(&worker->slot->heartbeat_ms) + limit_ms(worker);
+
+        if (lc_clock_ms() > silent_at) {
+            give_up(m, worker);
             continue;
         }
-        lc_log(LC_CRITICAL, "WORKER TIMEOUT (pid:%d)%s", (int)worker->child->pid,
-               lc_worker_hand_text(worker, hand));
-        lc_worker_abort(m, worker);
+        lc_master_wake_at(m, silent_at + 1);
+        if (atomic_load(&worker->slot->threads) != 0)
+            check_threads(m, worker, lc_slot_hands(worker->slot));
     }
 }

@@ -393,26 +393,45 @@ void lc_workers_hear(struct lc_master *m)
         lc_worker_hear(m, worker_of(at));
 }
 
-static void mask_controls(char *text)
+void lc_mask_controls(char *text)
 {
     for (; *text != '\0'; text++)
         if ((unsigned char)*text < ' ' || *text == 0x7f)
             *text = '?';
 }
 
+static size_t append_hand(char *text, size_t used, const struct lc_hand *hand)
+{
+    uint64_t now = lc_clock_ms();
+    uint64_t age_ms = now > hand->started_ms ? now - hand->started_ms : 0;
+    int len = snprintf(
+        text + used, LC_HAND_TEXT_MAX - used, "%s%s %s for %s, %llu.%llu s",
+        used == 0 ? " while handling " : "; ", hand->method, hand->target, hand->client,
+        (unsigned long long)age_ms / 1000, (unsigned long long)age_ms % 1000 / 100);
+
+    return used + (size_t)len;
+}
+
 const char *lc_worker_hand_text(const struct lc_worker *worker,
                                 char text[LC_HAND_TEXT_MAX])
 {
-    struct lc_hand hand;
+    enum { LONGEST = sizeof(struct lc_hand) + 64 };
+    unsigned unnamed = 0;
+    size_t used = 0;
 
     *text = '\0';
-    if (!lc_slot_in_hand(worker->slot, &hand))
-        return text;
-    uint64_t now = lc_clock_ms();
-    uint64_t age_ms = now > hand.started_ms ? now - hand.started_ms : 0;
-    snprintf(text, LC_HAND_TEXT_MAX, " while handling %s %s for %s, %llu.%llu s",
-             hand.method, hand.target, hand.client, (unsigned long long)age_ms / 1000,
-             (unsigned long long)age_ms % 1000 / 100);
-    mask_controls(text);
+    for (unsigned i = 0; i < lc_slot_hands(worker->slot); i++) {
+        struct lc_hand hand;
+
+        if (!lc_slot_in_hand(worker->slot, i, &hand))
+            continue;
+        if (LC_HAND_TEXT_MAX - used > LONGEST)
+            used = append_hand(text, used, &hand);
+        else
+            unnamed++;
+    }
+    if (unnamed > 0)
+        snprintf(text + used, LC_HAND_TEXT_MAX - used, "; and %u more", unnamed);
+    lc_mask_controls(text);
     return text;
 }

@@ -54,7 +54,10 @@ unsigned lc_workers_count(const struct lc_master *m,
 unsigned lc_workers_ready(const struct lc_master *m,
                           const struct lc_generation *generation);
 
-/* " while handling GET /x for 127.0.0.1, 3.2 s", or "" when nothing is in hand. */
-enum { LC_HAND_TEXT_MAX = 320 };
+/* " while handling GET /x for 127.0.0.1, 3.2 s; GET /y for …", or "" when nothing is in hand. */
+enum { LC_HAND_TEXT_MAX = 2048 };
 const char *lc_worker_hand_text(const struct lc_worker *worker,
                                 char text[LC_HAND_TEXT_MAX]);
+
+/* What a client sent is shown without its control bytes. */
+void lc_mask_controls(char *text);

@@ -3,7 +3,7 @@
 #pragma once
 #include <licorne/app.h>
 
-enum { LC_PYTHON_BRIDGE = 1 }; /* raised when this file changes */
+enum { LC_PYTHON_BRIDGE = 2 }; /* raised when this file changes */
 
 /* An interpreter that was asked who it is. */
 struct lc_interpreter {
@@ -28,6 +28,9 @@ struct lc_python_bridge {
     void (*resume)(void *app, struct lc_request *request);
     void (*turn_end)(void *app);
     void (*close)(void *app);
+    int (*thread_start)(void *app, struct lc_error *err);
+    void (*thread_end)(void *app);
+    void (*turn_start)(void *app);
 };
 
 #define LC_PYTHON_BRIDGE_SYMBOL "licorne_python_bridge"

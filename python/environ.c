@@ -27,8 +27,9 @@ struct lc_environ {
     PyObject *template;
     PyObject *usual[USUALS]; /* as they are in the template, which owns them */
     PyObject *script_name;   /* from the environment; "" as a rule */
-    uint64_t serial;         /* of the request in hand */
 };
+
+static uint64_t serial; /* of the request in hand, whoever has it */
 
 static PyObject *usual_keys[USUALS];
 
@@ -146,7 +147,7 @@ static int put_fields(struct lc_environ *env, PyObject *dict, struct lc_request 
         }
 
         PyObject *value = lc_field_text(field, headers[i].value);
-        bool may_repeat = has_unknown || field->seen_in == env->serial;
+        bool may_repeat = has_unknown || field->seen_in == serial;
         int done = value == NULL ? -1
                    : may_repeat  ? join(dict, field->key, value)
                                  : PyDict_SetItem(dict, field->key, value);
@@ -154,7 +155,7 @@ static int put_fields(struct lc_environ *env, PyObject *dict, struct lc_request 
         Py_XDECREF(value);
         if (done < 0)
             return -1;
-        field->seen_in = env->serial;
+        field->seen_in = serial;
         if (field->may_be_script_name && is_script_name(headers[i].name) &&
             take_script_name(dict, field->key, script_name) < 0)
             return -1;
@@ -228,7 +229,7 @@ static int put_rest(struct lc_environ *env, PyObject *dict, struct lc_exchange *
     struct lc_request *request = x->request;
     PyObject *script_name = env->script_name;
 
-    env->serial++;
+    serial++;
     if (put_method(dict, x) < 0 || put_protocol(dict, request) < 0 ||
         put_query(dict, request) < 0 || put_fields(env, dict, request, &script_name) < 0)
         return -1;
@@ -427,6 +428,24 @@ struct lc_environ *lc_environ_create(const struct lc_app_options *options,
         return NULL;
     }
     return env;
+}
+
+struct lc_environ *lc_environ_clone(const struct lc_environ *env)
+{
+    struct lc_environ *clone = malloc(sizeof(*clone));
+
+    if (clone == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    *clone = *env;
+    clone->template = PyDict_Copy(env->template);
+    if (clone->template == NULL) {
+        free(clone);
+        return NULL;
+    }
+    Py_INCREF(clone->script_name);
+    return clone;
 }
 
 void lc_environ_destroy(struct lc_environ *env)

@@ -2,72 +2,101 @@
 
 #include <licorne/log.h>
 
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* A line that is longer leaves in parts. */
 enum { LINE_MAX_WAIT = 8192 };
 
-struct errors {
-    PyObject_HEAD char *at;
+/* What a thread has written of a line. The threads of an application write at the same time. */
+struct pending {
+    char *at;
     size_t len, room;
 };
 
-static void send(struct errors *errors, size_t len)
+static pthread_key_t key; /* of each thread's own */
+
+static void send(struct pending *pending, size_t len)
 {
-    lc_log_raw((struct lc_slice){errors->at, len});
-    errors->len -= len;
-    memmove(errors->at, errors->at + len, errors->len);
+    lc_log_raw((struct lc_slice){pending->at, len});
+    pending->len -= len;
+    memmove(pending->at, pending->at + len, pending->len);
 }
 
-static void send_lines(struct errors *errors)
+static void send_lines(struct pending *pending)
 {
-    const char *newline = memrchr(errors->at, '\n', errors->len);
+    const char *newline = memrchr(pending->at, '\n', pending->len);
 
     if (newline != NULL)
-        send(errors, (size_t)(newline - errors->at) + 1);
-    if (errors->len > LINE_MAX_WAIT)
-        send(errors, errors->len);
+        send(pending, (size_t)(newline - pending->at) + 1);
+    if (pending->len > LINE_MAX_WAIT)
+        send(pending, pending->len);
 }
 
-void lc_errors_flush(PyObject *self)
+void lc_errors_flush(void)
 {
-    struct errors *errors = (struct errors *)self;
+    struct pending *pending = pthread_getspecific(key);
 
-    if (errors->len != 0)
-        send(errors, errors->len);
+    if (pending != NULL && pending->len != 0)
+        send(pending, pending->len);
 }
 
-static int reserve(struct errors *errors, size_t more)
+static void on_thread_end(void *data)
 {
-    if (errors->room - errors->len >= more)
+    struct pending *pending = data;
+
+    if (pending->len != 0)
+        send(pending, pending->len);
+    free(pending->at);
+    free(pending);
+}
+
+static struct pending *pending_of_this_thread(void)
+{
+    struct pending *pending = pthread_getspecific(key);
+
+    if (pending == NULL && (pending = calloc(1, sizeof(*pending))) != NULL &&
+        pthread_setspecific(key, pending) != 0) {
+        free(pending);
+        pending = NULL;
+    }
+    if (pending == NULL)
+        PyErr_NoMemory();
+    return pending;
+}
+
+static int reserve(struct pending *pending, size_t more)
+{
+    if (pending->room - pending->len >= more)
         return 0;
 
-    size_t room = errors->len + more + LINE_MAX_WAIT;
-    char *grown = realloc(errors->at, room);
+    size_t room = pending->len + more + LINE_MAX_WAIT;
+    char *grown = realloc(pending->at, room);
 
     if (grown == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    errors->at = grown;
-    errors->room = room;
+    pending->at = grown;
+    pending->room = room;
     return 0;
 }
 
-static int add(struct errors *errors, struct lc_slice text)
+static int add(struct lc_slice text)
 {
-    if (text.len == 0)
-        return 0;
-    if (reserve(errors, text.len) < 0)
+    struct pending *pending = pending_of_this_thread();
+
+    if (pending == NULL || reserve(pending, text.len) < 0)
         return -1;
-    memcpy(errors->at + errors->len, text.at, text.len);
-    errors->len += text.len;
-    send_lines(errors);
+    memcpy(pending->at + pending->len, text.at, text.len);
+    pending->len += text.len;
+    send_lines(pending);
     return 0;
 }
 
-static int add_text(struct errors *errors, PyObject *text)
+static int add_text(PyObject *text)
 {
     if (!PyUnicode_Check(text)) {
         PyErr_SetString(PyExc_TypeError, "wsgi.errors takes str only");
@@ -76,7 +105,9 @@ static int add_text(struct errors *errors, PyObject *text)
 
     /* An error message must not fail for what is in it. */
     PyObject *bytes = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
-    int done = bytes == NULL ? -1 : add(errors, lc_py_bytes(bytes));
+    int done = bytes == NULL              ? -1
+               : PyBytes_Size(bytes) == 0 ? 0
+                                          : add(lc_py_bytes(bytes));
 
     Py_XDECREF(bytes);
     return done;
@@ -84,7 +115,7 @@ static int add_text(struct errors *errors, PyObject *text)
 
 static PyObject *errors_write(PyObject *self, PyObject *text)
 {
-    if (add_text((struct errors *)self, text) < 0)
+    if (add_text(text) < 0)
         return NULL;
     return PyLong_FromSsize_t(PyUnicode_GetLength(text));
 }
@@ -97,7 +128,7 @@ static PyObject *errors_writelines(PyObject *self, PyObject *lines)
     if (each == NULL)
         return NULL;
     while ((line = PyIter_Next(each)) != NULL) {
-        int done = add_text((struct errors *)self, line);
+        int done = add_text(line);
 
         Py_DECREF(line);
         if (done < 0)
@@ -111,7 +142,7 @@ static PyObject *errors_writelines(PyObject *self, PyObject *lines)
 
 static PyObject *errors_flush(PyObject *self, PyObject *nothing)
 {
-    lc_errors_flush(self);
+    lc_errors_flush();
     return lc_py_none();
 }
 
@@ -119,7 +150,6 @@ static void dealloc(PyObject *self)
 {
     PyTypeObject *of = Py_TYPE(self);
 
-    free(((struct errors *)self)->at);
     PyObject_Free(self);
     Py_DECREF((PyObject *)of);
 }
@@ -140,20 +170,19 @@ PyObject *lc_errors_create(void)
     };
     static PyType_Spec spec = {
         .name = "licorne.Errors",
-        .basicsize = sizeof(struct errors),
+        .basicsize = sizeof(PyObject),
         .flags = Py_TPFLAGS_DEFAULT,
         .slots = slots,
     };
+    static bool has_key;
     PyObject *type = PyType_FromSpec(&spec);
 
     if (type == NULL)
         return NULL;
+    has_key = has_key || pthread_key_create(&key, on_thread_end) == 0;
 
-    struct errors *errors = PyObject_New(struct errors, (PyTypeObject *)type);
+    PyObject *errors = has_key ? PyObject_New(PyObject, (PyTypeObject *)type)
+                               : PyErr_NoMemory();
     Py_DECREF(type);
-    if (errors == NULL)
-        return NULL;
-    errors->at = NULL;
-    errors->len = errors->room = 0;
-    return (PyObject *)errors;
+    return errors;
 }

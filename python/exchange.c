@@ -1,5 +1,6 @@
 #include "python/exchange.h"
 
+#include "python/gil.h"
 #include "python/input.h"
 #include "python/start_response.h"
 
@@ -82,8 +83,9 @@ struct lc_exchange *lc_exchange_begin(struct lc_request *request)
         return NULL;
     }
     x->request = request;
-    lc_input_attach(x->input, request);
+    lc_input_attach(x->input, x);
     x->is_file = x->is_at_hand = x->has_status = x->has_body = x->is_gone = false;
+    x->is_inside = false;
     return x;
 }
 
@@ -95,6 +97,40 @@ void lc_exchange_detach(struct lc_exchange *x)
     if (x->input != NULL)
         lc_input_attach(x->input, NULL);
 }
+
+/* ---- calls ---- */
+
+static _Thread_local const struct lc_exchange *entered;
+
+void lc_exchange_enter(struct lc_exchange *x)
+{
+    entered = x;
+    x->is_inside = true;
+}
+
+void lc_exchange_leave(struct lc_exchange *x)
+{
+    entered = NULL;
+    x->is_inside = false;
+}
+
+void lc_exchange_step_out(struct lc_exchange *x)
+{
+    if (entered != x)
+        return;
+    x->is_inside = false;
+    lc_gil_park();
+}
+
+void lc_exchange_step_in(struct lc_exchange *x)
+{
+    if (entered != x)
+        return;
+    lc_gil_take();
+    x->is_inside = true;
+}
+
+/* ---- ends ---- */
 
 /* A context that is empty as on the first day, and that nobody remembers, serves again. */
 static bool is_pristine(PyObject *context)

@@ -26,10 +26,22 @@ struct lc_exchange {
     bool has_status;          /* start_response was called */
     bool has_body;            /* a piece was written */
     bool is_gone;             /* so is the client */
+    bool is_inside;           /* while a thread is in its call whoever has Python's lock
+                               * may use the request */
     struct lc_exchange *next; /* in the pool */
 };
 
 int lc_exchange_type_open(void); /* -1 with an exception */
+
+/* This thread calls into the application for the exchange, and comes back. */
+void lc_exchange_enter(struct lc_exchange *x);
+void lc_exchange_leave(struct lc_exchange *x);
+
+/* Around what waits in the host: the calling thread lets go of Python's lock, and nobody else may
+ * use the request meanwhile. A thread that the application started itself keeps the lock, or the
+ * call could end under it. */
+void lc_exchange_step_out(struct lc_exchange *x);
+void lc_exchange_step_in(struct lc_exchange *x);
 
 /* NULL with an exception. */
 struct lc_exchange *lc_exchange_begin(struct lc_request *request);

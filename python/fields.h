@@ -2,7 +2,9 @@
  *
  * Each spelling that was seen leads straight to its key, an interned str, and for fields whose
  * value rarely changes to the last value. Both caches are bounded: who sends ever new names gets
- * ever new strings, and nothing else becomes slower. */
+ * ever new strings, and nothing else becomes slower. All threads share them: between the first
+ * and the last field of a request Python's lock must not change hands, so nothing here runs code
+ * of the application's or makes objects that the garbage collector knows. */
 #pragma once
 #include "python/api.h"
 

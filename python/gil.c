@@ -2,15 +2,26 @@
 
 #include "python/api.h"
 
-#include <pthread.h>
-
-static PyThreadState *parked; /* while the lock is given away, else NULL */
-static pthread_t loop_thread;
+/* A thread's own state while it has given the lock away, else NULL. */
+static _Thread_local PyThreadState *parked;
+static _Thread_local PyGILState_STATE joined;
 
 void lc_gil_open(void)
 {
-    loop_thread = pthread_self();
     parked = NULL;
+}
+
+/* By this way, and not by a state of our own, extension modules find it that call back into
+ * Python from the same thread. */
+void lc_gil_join(void)
+{
+    joined = PyGILState_Ensure();
+}
+
+void lc_gil_leave(void)
+{
+    lc_gil_take();
+    PyGILState_Release(joined);
 }
 
 void lc_gil_take(void)
@@ -20,25 +31,17 @@ void lc_gil_take(void)
 
     PyThreadState *state = parked;
 
-    PyEval_RestoreThread(state);
     parked = NULL;
+    PyEval_RestoreThread(state);
 }
 
 void lc_gil_park(void)
 {
-    /* Noted first: once the lock is given away, others look at it. */
-    if (parked != NULL)
-        return;
-    parked = PyThreadState_Get();
-    PyEval_SaveThread();
+    if (parked == NULL)
+        parked = PyEval_SaveThread();
 }
 
 bool lc_gil_is_parked(void)
 {
     return parked != NULL;
-}
-
-bool lc_gil_is_loop_thread(void)
-{
-    return pthread_equal(pthread_self(), loop_thread) != 0;
 }

@@ -1,6 +1,6 @@
 #include "python/input.h"
 
-#include "python/gil.h"
+#include "python/exchange.h"
 
 #include <licorne/request.h>
 
@@ -12,6 +12,7 @@ enum { BLOCK = 64 * 1024 };
 
 struct input {
     PyObject_HEAD struct lc_request *request; /* NULL: it is over */
+    struct lc_exchange *exchange;
     uint64_t left; /* bytes that the host still has, LC_BODY_UNKNOWN: nobody knows */
     /* What does not lie in memory is read ahead for readline. */
     char *block;
@@ -28,18 +29,20 @@ PyObject *lc_input_create(void)
     if (input == NULL)
         return NULL;
     input->request = NULL;
+    input->exchange = NULL;
     input->left = 0;
     input->block = NULL;
     input->at = input->end = 0;
     return (PyObject *)input;
 }
 
-void lc_input_attach(PyObject *self, struct lc_request *request)
+void lc_input_attach(PyObject *self, struct lc_exchange *x)
 {
     struct input *input = (struct input *)self;
 
-    input->request = request;
-    input->left = request == NULL ? 0 : lc_request_body_size(request);
+    input->exchange = x;
+    input->request = x == NULL ? NULL : x->request;
+    input->left = x == NULL ? 0 : lc_request_body_size(x->request);
     input->at = input->end = 0;
     if (input->block != NULL) {
         free(input->block);
@@ -63,7 +66,7 @@ static bool is_live(struct input *input)
                         "wsgi.input was read after its request had ended");
         return false;
     }
-    if (lc_gil_is_parked()) {
+    if (!input->exchange->is_inside) {
         PyErr_SetString(
             PyExc_RuntimeError,
             "wsgi.input can be read only while the application is being called");
@@ -120,14 +123,16 @@ static void raise_os_error(int error)
 }
 
 /* A streamed body may have to be waited for: the application's other threads run on. */
-static ssize_t read_or_wait(struct lc_request *request, char *into, size_t size)
+static ssize_t read_or_wait(struct input *input, char *into, size_t size)
 {
-    if (!lc_request_body_may_wait(request) || !lc_gil_is_loop_thread())
+    struct lc_request *request = input->request;
+
+    if (!lc_request_body_may_wait(request))
         return lc_request_body_read(request, into, size);
-    lc_gil_park();
+    lc_exchange_step_out(input->exchange);
     ssize_t n = lc_request_body_read(request, into, size);
     int error = errno;
-    lc_gil_take();
+    lc_exchange_step_in(input->exchange);
     errno = error;
     return n;
 }
@@ -135,7 +140,7 @@ static ssize_t read_or_wait(struct lc_request *request, char *into, size_t size)
 /* Reads from the host; 0 at the end, -1 with an exception. */
 static Py_ssize_t read_host(struct input *input, char *into, size_t size)
 {
-    ssize_t n = read_or_wait(input->request, into, size);
+    ssize_t n = read_or_wait(input, into, size);
 
     if (n < 0) {
         raise_os_error(errno);

@@ -5,11 +5,11 @@
 #pragma once
 #include "python/api.h"
 
-struct lc_request;
+struct lc_exchange;
 
 int lc_input_type_open(void); /* -1 with an exception */
 
 PyObject *lc_input_create(void);
 
-/* From now on the input reads the body of `request`; NULL: the request is over. */
-void lc_input_attach(PyObject *self, struct lc_request *request);
+/* From now on the input reads the body of the exchange's request; NULL: the request is over. */
+void lc_input_attach(PyObject *self, struct lc_exchange *x);

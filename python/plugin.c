@@ -91,6 +91,21 @@ static void python_close(void *app)
     bridge->close(app);
 }
 
+static int python_thread_start(void *app, struct lc_error *err)
+{
+    return bridge->thread_start(app, err);
+}
+
+static void python_thread_end(void *app)
+{
+    bridge->thread_end(app);
+}
+
+static void python_turn_start(void *app)
+{
+    bridge->turn_start(app);
+}
+
 static const struct lc_app_ops wsgi = {
     .name = "wsgi",
     .open = python_open,
@@ -98,6 +113,9 @@ static const struct lc_app_ops wsgi = {
     .resume = python_resume,
     .turn_end = python_turn_end,
     .close = python_close,
+    .thread_start = python_thread_start,
+    .thread_end = python_thread_end,
+    .turn_start = python_turn_start,
 };
 
 LC_MODULE(.name = "python3", .app = &wsgi);

@@ -2,7 +2,6 @@
 
 #include "python/exchange.h"
 #include "python/fork.h"
-#include "python/gil.h"
 
 #include <licorne/error.h>
 #include <licorne/response.h>
@@ -17,7 +16,7 @@ static struct lc_request *live_request(const struct lc_exchange *x, const char *
                      function);
     else if (lc_fork_is_child())
         PyErr_Format(PyExc_RuntimeError, "%s was called in a forked process", function);
-    else if (lc_gil_is_parked())
+    else if (!x->is_inside)
         PyErr_Format(PyExc_RuntimeError,
                      "%s can be called only while the application is being called",
                      function);
@@ -243,14 +242,14 @@ static PyObject *start_response(PyObject *self, PyObject *const *args, Py_ssize_
     return x->write;
 }
 
-/* A client that reads slowly holds the application here; the application's threads run on. */
-static enum lc_flow wait_for_client(struct lc_request *request)
+/* A client that reads slowly holds the application here; other threads run on. */
+static enum lc_flow wait_for_client(struct lc_exchange *x)
 {
-    if (!lc_gil_is_loop_thread())
-        return lc_response_wait(request);
-    lc_gil_park();
+    struct lc_request *request = x->request;
+
+    lc_exchange_step_out(x);
     enum lc_flow flow = lc_response_wait(request);
-    lc_gil_take();
+    lc_exchange_step_in(x);
     return flow;
 }
 
@@ -276,7 +275,7 @@ static PyObject *write_piece(PyObject *self, PyObject *piece)
     lc_response_write(request, lc_py_bytes(piece));
     enum lc_flow flow = lc_response_flush(request);
     if (flow == LC_FLOW_WAIT)
-        flow = wait_for_client(request);
+        flow = wait_for_client(x);
     if (flow == LC_FLOW_GONE) {
         x->is_gone = true;
         PyErr_SetString(PyExc_ConnectionResetError, "the client has gone");

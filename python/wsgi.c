@@ -124,7 +124,7 @@ static void wsgi_close(void *data)
     lc_peers_sweep();
     if (--open_apps == 0)
         lc_loader_finish();
-    lc_errors_flush(app->errors);
+    lc_errors_flush();
     destroy(app);
     lc_gil_park();
 }
@@ -134,18 +134,22 @@ static void wsgi_close(void *data)
 /* The last words of every call into the application, whatever came of it. */
 static enum lc_step leave(struct wsgi_app *app, struct lc_exchange *x, enum lc_step step)
 {
+    lc_exchange_leave(x);
     if (lc_py.context_exit(x->context) < 0)
         lc_failure_log(x); /* the application left a context of its own entered */
     if (step == LC_DONE)
         lc_exchange_end(x);
-    lc_errors_flush(app->errors);
+    lc_errors_flush();
     return step;
 }
 
 /* Fails only for a context that is entered already. */
 static bool enter(struct lc_exchange *x)
 {
-    return lc_py.context_enter(x->context) == 0;
+    if (lc_py.context_enter(x->context) < 0)
+        return false;
+    lc_exchange_enter(x);
+    return true;
 }
 
 static enum lc_step failed(struct lc_exchange *x)
@@ -154,9 +158,13 @@ static enum lc_step failed(struct lc_exchange *x)
     return LC_DONE;
 }
 
+/* Each thread has its own template of environ: what one puts into it before it takes a copy
+ * is of no other's request. The loop uses the application's. */
+static _Thread_local struct lc_environ *own_environ;
+
 static enum lc_step call_application(struct wsgi_app *app, struct lc_exchange *x)
 {
-    PyObject *dict = lc_environ_make(app->environ, x);
+    PyObject *dict = lc_environ_make(own_environ != NULL ? own_environ : app->environ, x);
 
     if (dict == NULL)
         return failed(x);
@@ -202,12 +210,41 @@ static void wsgi_resume(void *data, struct lc_request *request)
 
 static void wsgi_turn_end(void *data)
 {
-    struct wsgi_app *app = data;
-
     if (lc_gil_is_parked())
         return;
-    lc_errors_flush(app->errors);
+    lc_errors_flush();
     lc_gil_park();
+}
+
+/* ---- threads ---- */
+
+static int wsgi_thread_start(void *data, struct lc_error *err)
+{
+    struct wsgi_app *app = data;
+
+    lc_gil_join();
+    own_environ = lc_environ_clone(app->environ);
+    if (own_environ == NULL) {
+        PyErr_Clear();
+        lc_gil_leave();
+        return lc_error_set(err, LC_E_BOOT, "out of memory");
+    }
+    lc_gil_park();
+    return 0;
+}
+
+static void wsgi_thread_end(void *data)
+{
+    lc_gil_take();
+    lc_environ_destroy(own_environ);
+    own_environ = NULL;
+    lc_errors_flush();
+    lc_gil_leave();
+}
+
+static void wsgi_turn_start(void *data)
+{
+    lc_gil_take();
 }
 
 LC_API const struct lc_python_bridge licorne_python_bridge = {
@@ -217,4 +254,7 @@ LC_API const struct lc_python_bridge licorne_python_bridge = {
     .resume = wsgi_resume,
     .turn_end = wsgi_turn_end,
     .close = wsgi_close,
+    .thread_start = wsgi_thread_start,
+    .thread_end = wsgi_thread_end,
+    .turn_start = wsgi_turn_start,
 };

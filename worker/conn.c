@@ -121,6 +121,18 @@ static void drop_exchange(struct lc_conn *conn)
     conn->exchange = NULL;
 }
 
+static void release_keep(struct lc_conn *conn)
+{
+    struct lc_keep *keep = &conn->keep;
+
+    if (keep->release == NULL)
+        return;
+    if (conn->server->lender != NULL)
+        lc_lender_release(conn->server->lender, keep->release, keep->data);
+    else
+        keep->release(keep->data);
+}
+
 static void close_now(struct lc_conn *conn)
 {
     struct lc_server *server = conn->server;
@@ -128,8 +140,7 @@ static void close_now(struct lc_conn *conn)
     lc_reply_discard(conn);
     drop_exchange(conn);
     lc_intake_drop(conn);
-    if (conn->keep.release != NULL)
-        conn->keep.release(conn->keep.data);
+    release_keep(conn);
     lc_conn_no_deadline(conn);
     lc_list_remove(&conn->all);
     server->conn_count--;
@@ -230,13 +241,12 @@ static void call_application(struct lc_conn *conn,
     struct lc_slot *slot = server->inherit->slot;
 
     mind_the_held(server);
-    lc_slot_take_in_hand(slot, uv_now(&server->loop), request->method.at,
-                         (uint32_t)request->method.len, request->target.at,
-                         (uint32_t)request->target.len, conn->remote_addr);
+    lc_slot_take_in_hand(slot, 0, uv_now(&server->loop), request->method, request->target,
+                         conn->remote_addr);
     exchange->is_calling = true;
     call(server->pipeline, request);
     exchange->is_calling = false;
-    lc_slot_put_down(slot);
+    lc_slot_put_down(slot, 0);
     lc_server_time_call(server);
     if (request->response.is_ended)
         lc_conn_enter(conn, LC_CONN_REPLYING);
@@ -245,7 +255,12 @@ static void call_application(struct lc_conn *conn,
 static void start_request(struct lc_conn *conn)
 {
     struct lc_exchange *exchange = conn->exchange;
+    bool is_to_be_lent = lc_lender_is_open(conn->server->lender);
 
+    if (is_to_be_lent && !lc_lend_prepare(conn)) {
+        lc_conn_enter(conn, LC_CONN_CLOSED);
+        return;
+    }
     if (exchange->pull.buffer == NULL)
         lc_gather_finish(&exchange->body, &exchange->request.body);
     exchange->is_counted = true;
@@ -254,13 +269,41 @@ static void start_request(struct lc_conn *conn)
         conn->has_asked = true;
         lc_hint_at_keepalive(conn);
     }
-    call_application(conn, lc_pipeline_start);
+    if (is_to_be_lent)
+        lc_lend(conn);
+    else
+        call_application(conn, lc_pipeline_start);
 }
 
 static void resume_request(struct lc_conn *conn)
 {
+    if (lc_lender_is_open(conn->server->lender)) {
+        lc_lend(conn);
+        return;
+    }
+    conn->exchange->request.host = &lc_reply_ops; /* its threads have ended */
     lc_server_start_call(conn->server);
     call_application(conn, lc_pipeline_resume);
+}
+
+void lc_conn_on_returned(struct lc_conn *conn)
+{
+    struct lc_exchange *exchange = conn->exchange;
+
+    if (exchange->lent.has_failed)
+        conn->is_gone = true;
+    if (conn->is_gone)
+        lc_reply_discard(conn);
+    if (exchange->lent.is_skipped) {
+        conn->server->in_flight--;
+        lc_conn_enter(conn, LC_CONN_CLOSED);
+    } else if (exchange->request.response.is_ended) {
+        exchange->ended_us = conn->queue == NULL ? exchange->lent.ended_us : 0;
+        lc_conn_enter(conn, LC_CONN_REPLYING);
+        lc_intake_read_on(conn);
+    } else if (conn->queue == NULL) { /* caught up already, or gone */
+        resume_request(conn);
+    }
 }
 
 void lc_conn_on_ended(struct lc_conn *conn)
@@ -276,15 +319,16 @@ static void complete_request(struct lc_conn *conn)
 {
     struct lc_exchange *exchange = conn->exchange;
     struct lc_server *server = conn->server;
+    uint64_t ended_us = exchange->ended_us != 0 ? exchange->ended_us : lc_clock_us();
 
     if (exchange->is_counted) {
         server->in_flight--;
         lc_server_count_request(server);
     }
     if (server->access_log != NULL && exchange->http1.policy.has_line)
-        lc_access_log_write(server->access_log, &exchange->request, lc_clock_us());
+        lc_access_log_write(server->access_log, &exchange->request, ended_us);
     if (server->config->statsd_host != NULL)
-        lc_metrics_request(&exchange->request, lc_clock_us());
+        lc_metrics_request(&exchange->request, ended_us);
 
     if (conn->is_gone || exchange->is_broken)
         lc_conn_enter(conn, LC_CONN_CLOSED);
@@ -318,11 +362,13 @@ static void finish_request(struct lc_conn *conn)
 static void on_writable(struct lc_conn *conn)
 {
     lc_reply_on_writable(conn);
+    if (conn->is_lent)
+        lc_lent_on_moved(conn);
     if (conn->queue != NULL || conn->is_gone)
         return;
     if (conn->state == LC_CONN_REPLYING)
         complete_request(conn);
-    else if (conn->state == LC_CONN_HANDLING)
+    else if (conn->state == LC_CONN_HANDLING && !conn->is_lent)
         resume_request(conn);
     if (conn->queue == NULL)
         lc_intake_read_on(conn);
@@ -353,7 +399,10 @@ void lc_conn_abandon(struct lc_conn *conn)
     lc_reply_discard(conn);
     switch (conn->state) {
     case LC_CONN_HANDLING: /* the application has to let go first */
-        resume_request(conn);
+        if (conn->is_lent)
+            lc_lent_abandon(conn);
+        else
+            resume_request(conn);
         if (conn->state == LC_CONN_HANDLING)
             lc_conn_watch(conn, 0);
         break;

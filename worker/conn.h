@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "worker/body.h"
 #include "worker/http1.h"
+#include "worker/lend.h"
 #include "worker/pull.h"
 #include "worker/server.h"
 #include "worker/wire.h"
@@ -52,6 +53,7 @@ struct lc_conn {
     bool is_gone; /* nothing can be sent any more          */
     bool has_eof; /* the client sends nothing more         */
     bool is_trusted;
+    bool is_lent;   /* HANDLING: a thread has the exchange */
     bool has_asked; /* the application has seen a request of it */
     bool closes;    /* after what is being sent              */
     bool lingers;   /* … because more bytes may be coming    */
@@ -85,9 +87,11 @@ struct lc_exchange {
     struct lc_fault fault;
     struct lc_gather body;
     struct lc_pull pull;
-    bool is_calling; /* the pipeline is on the stack */
-    bool is_broken;  /* the response could not be finished */
-    bool is_counted; /* the application saw it */
+    bool is_calling;   /* the pipeline is on the stack */
+    bool is_broken;    /* the response could not be finished */
+    bool is_counted;   /* the application saw it */
+    uint64_t ended_us; /* when the last of the answer left, if that is known; else 0 */
+    struct lc_lent lent;
     struct lc_exchange *next_free;
     _Alignas(16) char first_block[4096];
 };
@@ -114,6 +118,9 @@ void lc_conn_await_head(struct lc_conn *conn);
 
 /* reply.c tells: the response that was ended outside of a call, and that a queue is empty. */
 void lc_conn_on_ended(struct lc_conn *conn);
+
+/* A thread has given the request back, answered or not. */
+void lc_conn_on_returned(struct lc_conn *conn);
 
 /* What epoll watches for. */
 void lc_conn_watch(struct lc_conn *conn, int events);

@@ -54,6 +54,7 @@ struct lc_exchange *lc_exchange_lend(struct lc_server *server, struct lc_conn *c
     exchange->is_calling = exchange->is_broken = exchange->is_counted = false;
     exchange->fault.status = 0;
     exchange->pull.buffer = NULL;
+    exchange->ended_us = 0;
     lc_gather_init(&exchange->body, server->config->tmp_upload_dir);
     lc_http1_begin(&exchange->http1, request, &server->limits, conn->is_trusted,
                    &exchange->fault);

@@ -149,6 +149,8 @@ static bool detach(struct lc_conn *conn)
     struct lc_exchange *exchange = conn->exchange;
     struct lc_error err;
 
+    if (conn->is_lent)
+        return true; /* lc_lend_prepare has done it */
     if (conn->state == LC_CONN_HANDLING) {
         keep_buffer(conn);
         return true;
@@ -295,6 +297,8 @@ static void leave(struct lc_conn *conn)
 static void on_eof(struct lc_conn *conn)
 {
     conn->has_eof = true;
+    if (conn->is_lent)
+        lc_lent_on_eof(conn);
     switch (conn->state) {
     case LC_CONN_HANDLING:
     case LC_CONN_REPLYING: /* it may still want its answer */
@@ -384,6 +388,10 @@ void lc_intake_on_readable(struct lc_conn *conn)
 {
     struct lc_slice input;
 
+    if (conn->is_lent) /* the answer that this follows may be known already */
+        lc_lender_hear(conn->server->lender);
+    if (conn->state == LC_CONN_CLOSED)
+        return;
     if (conn->state == LC_CONN_HANDLING || conn->state == LC_CONN_REPLYING) {
         read_ahead(conn);
         return;

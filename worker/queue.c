@@ -108,18 +108,20 @@ static void advance(struct lc_conn *conn, size_t n)
 
 /* --- files ---------------------------------------------------------------------------------- */
 
-/* `missing` bytes were promised and will never come. They are those of the request in hand: a
- * response is over only when all of it has left. */
-static void on_file_failed(struct lc_conn *conn, size_t missing)
+void lc_queue_report_file(struct lc_request *request, size_t missing)
 {
-    struct lc_request *request = &conn->exchange->request;
-
     if (errno != EPIPE && errno != ECONNRESET && errno != ENOTCONN && errno != ETIMEDOUT)
         lc_log(LC_ERROR, "%.*s %.*s: %s; the connection is closed",
                LC_ARG(request->method), LC_ARG(request->target),
                errno == ENODATA ? "the file became shorter while it was sent"
                                 : strerror(errno));
     request->response.written -= missing;
+}
+
+/* The file is one of the request in hand: a response is over only when all of it has left. */
+static void on_file_failed(struct lc_conn *conn, size_t missing)
+{
+    lc_queue_report_file(&conn->exchange->request, missing);
     lc_queue_fail(conn);
 }
 

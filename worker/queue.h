@@ -11,6 +11,7 @@
 
 struct lc_conn;
 struct lc_piece;
+struct lc_request;
 
 /* Appends. An owned piece is not copied and is released when it has left; nothing is appended
  * for an empty one that is copied. */
@@ -30,6 +31,10 @@ bool lc_queue_write(struct lc_conn *conn);
 size_t lc_queue_write_now(struct lc_conn *conn, struct lc_slice first,
                           struct lc_slice second, bool has_more);
 size_t lc_queue_send_file_now(struct lc_conn *conn, int file, off_t offset, size_t len);
+
+/* From errno: a file of the response cannot be sent on. `missing` bytes were promised and will
+ * never come. */
+void lc_queue_report_file(struct lc_request *request, size_t missing);
 
 /* The client has gone: the application learns it with its next write. */
 void lc_queue_fail(struct lc_conn *conn);

@@ -1,13 +1,15 @@
 /* worker/server.h — what one worker process holds, shared by the files of this room.
  *
  * One loop, one pipeline, one read buffer and one buffer of held answers for all connections.
- * Everything here is used on the loop's thread only. */
+ * Everything here is used on the loop's thread only, unless it says otherwise. */
 #pragma once
 #include "base/list.h"
+#include "worker/date.h"
 #include "worker/http1.h"
 
 #include <licorne/slice.h>
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -17,6 +19,7 @@ struct lc_config;
 struct lc_conn;
 struct lc_exchange;
 struct lc_inherit;
+struct lc_lender;
 struct lc_pipeline;
 
 /* Why a connection has a deadline. Each kind lasts the same for all connections, so a list in
@@ -53,6 +56,7 @@ struct lc_server {
     const struct lc_inherit *inherit;
     const struct lc_config *config;
     struct lc_pipeline *pipeline;
+    struct lc_lender *lender;         /* to the application's threads; NULL: has none */
     struct lc_access_log *access_log; /* NULL: none */
 
     struct lc_acceptor *acceptors;
@@ -83,16 +87,14 @@ struct lc_server {
 
     struct lc_limits limits;
     uint64_t requests;
-    uint32_t in_flight;    /* requests that the application has */
-    uint64_t heartbeat_ms; /* the longest sleep of the loop */
-    uint64_t retire_at;    /* max_requests with jitter; 0: never */
-    bool is_retiring;      /* the master knows; it starts a replacement */
-    bool is_draining;
-    bool is_stopping; /* the loop ends with this turn */
+    uint32_t in_flight;       /* requests that the application has */
+    uint64_t heartbeat_ms;    /* the longest sleep of the loop */
+    uint64_t retire_at;       /* max_requests with jitter; 0: never */
+    bool is_retiring;         /* the master knows; it starts a replacement */
+    _Atomic bool is_draining; /* threads ask */
+    bool is_stopping;         /* the loop ends with this turn */
 
-    char date[48]; /* "Date: …\r\n" */
-    size_t date_len;
-    uint64_t date_until_ms; /* uv_now at which it must be made anew */
+    struct lc_date date;
 };
 
 /* worker.c */
@@ -106,6 +108,9 @@ void lc_server_count_request(struct lc_server *server);
 /* Around each call of the application: notes the time, and whether calls are slow just now. */
 void lc_server_start_call(struct lc_server *server);
 void lc_server_time_call(struct lc_server *server);
+
+/* Whether a request could be begun at once. */
+bool lc_server_has_room(const struct lc_server *server);
 
 /* How long a kind of deadline lasts, in milliseconds; 0: for ever. */
 uint64_t lc_server_patience(const struct lc_server *server, enum lc_deadline kind);

@@ -107,6 +107,11 @@ ssize_t lc_wire_send_file(struct lc_wire *wire, int file, off_t *offset, size_t 
     return taken(n);
 }
 
+void lc_wire_cut(struct lc_wire *wire)
+{
+    shutdown(wire->fd, SHUT_RDWR);
+}
+
 void lc_wire_shutdown(struct lc_wire *wire)
 {
     shutdown(wire->fd, SHUT_WR);

@@ -31,5 +31,8 @@ ssize_t lc_wire_write_more(struct lc_wire *wire, const struct iovec *parts, int 
  * Returns as lc_wire_write does; -1 with ENODATA when the file ends here. */
 ssize_t lc_wire_send_file(struct lc_wire *wire, int file, off_t *offset, size_t count);
 
+/* Nothing goes through any more; to be closed later. */
+void lc_wire_cut(struct lc_wire *wire);
+
 /* Tells the other side that no more bytes come. */
 void lc_wire_shutdown(struct lc_wire *wire);

@@ -12,6 +12,7 @@
 #include "worker/accept.h"
 #include "worker/conn.h"
 #include "worker/exchange.h"
+#include "worker/lend.h"
 #include "worker/reply.h"
 #include "worker/server.h"
 
@@ -24,7 +25,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -32,6 +32,7 @@ enum {
     DRAIN_TICK_MS = 50,
     SLOW_CALL_US = 500,
     SLOW_MEMORY = 256,    /* quick calls after a slow one until answers are held again */
+    LAST_CALLS_MS = 200,  /* for threads to come back when the worker stops at once */
     LAST_LINES_MS = 3000, /* for the log to take what a leaving worker has to say */
 };
 
@@ -56,19 +57,12 @@ uint64_t lc_server_patience(const struct lc_server *server, enum lc_deadline kin
 
 struct lc_slice lc_server_date(struct lc_server *server)
 {
-    uint64_t now_ms = uv_now(&server->loop);
+    return lc_date_line(&server->date, uv_now(&server->loop));
+}
 
-    if (now_ms >= server->date_until_ms) {
-        struct timespec now;
-        struct tm parts;
-
-        clock_gettime(CLOCK_REALTIME, &now);
-        gmtime_r(&now.tv_sec, &parts);
-        server->date_len = strftime(server->date, sizeof(server->date),
-                                    "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &parts);
-        server->date_until_ms = now_ms + 1000 - (uint64_t)now.tv_nsec / 1000000;
-    }
-    return (struct lc_slice){server->date, server->date_len};
+bool lc_server_has_room(const struct lc_server *server)
+{
+    return server->lender == NULL || lc_lender_room(server->lender) > 0;
 }
 
 void lc_server_start_call(struct lc_server *server)
@@ -123,6 +117,8 @@ static void before_sleep(uv_prepare_t *prepare)
     struct lc_server *server = LC_CONTAINER(prepare, struct lc_server, before_sleep);
     struct lc_slot *slot = server->inherit->slot;
 
+    if (server->lender != NULL)
+        lc_lender_before_sleep(server->lender);
     lc_reply_flush_all(server);
     lc_pipeline_turn_end(server->pipeline);
     send_log(server);
@@ -345,6 +341,20 @@ static int load_application(struct lc_server *server, struct lc_error *err)
     return server->pipeline == NULL ? -1 : 0;
 }
 
+static int start_threads(struct lc_server *server, struct lc_error *err)
+{
+    if (!lc_config_is_threaded(server->config))
+        return 0;
+    if (!lc_pipeline_has_threads(server->pipeline)) {
+        lc_log(LC_INFO,
+               "The application is a native module, which needs no threads: it is "
+               "called by the worker's one.");
+        return 0;
+    }
+    server->lender = lc_lender_create(server, (unsigned)server->config->threads, err);
+    return server->lender == NULL ? -1 : 0;
+}
+
 static int exit_code_for(const struct lc_error *err)
 {
     return err->code == LC_E_APP_LOAD ? LC_EXIT_APP_LOAD : LC_EXIT_BOOT;
@@ -383,6 +393,22 @@ static void close_loop(struct lc_server *server)
     uv_loop_close(&server->loop);
 }
 
+static void say_goodbye(void)
+{
+    lc_log(LC_INFO, "Worker exiting (pid: %d)", (int)getpid());
+    lc_log_drain(LAST_LINES_MS);
+}
+
+/* A thread that is in the application cannot be taken out of it, and nothing that it uses can be
+ * taken away while it runs. */
+static void stop_threads(struct lc_server *server)
+{
+    if (server->lender == NULL || lc_lender_stop(server->lender, LAST_CALLS_MS))
+        return;
+    say_goodbye();
+    _exit(0);
+}
+
 /* Every connection lets go of the application before the application goes. Accepts a server that
  * got only part of the way. */
 static void tear_down(struct lc_server *server)
@@ -391,12 +417,14 @@ static void tear_down(struct lc_server *server)
     lc_reply_flush_all(server);
     LC_LIST_EACH_SAFE (at, &server->conns)
         lc_conn_abandon(LC_CONTAINER(at, struct lc_conn, all));
+    stop_threads(server);
     if (server->pipeline != NULL)
         lc_pipeline_turn_end(server->pipeline);
     lc_pipeline_destroy(server->pipeline);
     lc_access_log_destroy(server->access_log);
     if (server->has_loop)
         close_loop(server);
+    lc_lender_destroy(server->lender);
     lc_exchange_free_all(server);
     free(server->acceptors);
     free(server->turn);
@@ -427,11 +455,10 @@ int lc_worker_run(const struct lc_inherit *inherit)
     lc_log(LC_INFO, "Booting worker with pid: %d", (int)getpid());
     init(&server, inherit);
     if (start_loop(&server, &err) < 0 || load_application(&server, &err) < 0 ||
-        serve(&server, &err) < 0)
+        start_threads(&server, &err) < 0 || serve(&server, &err) < 0)
         return boot_failed(&server, &err);
     tear_down(&server);
-    lc_log(LC_INFO, "Worker exiting (pid: %d)", (int)getpid());
-    lc_log_drain(LAST_LINES_MS);
+    say_goodbye();
     return 0;
 }
 

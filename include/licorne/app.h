@@ -38,7 +38,12 @@ struct lc_app_options {
     bool is_multithread;    /* more than one thread calls the application           */
 };
 
-/* A kind of application. All calls come from the worker's loop thread. */
+/* A kind of application. All calls come from the worker's loop thread, unless it brings
+ * `thread_start` and options.is_multithread was set: then `call` and `resume` come from threads of
+ * the worker's own, several at a time, and a request may be resumed by another thread than
+ * that which called. What the application gave away with a `release` (lc_response_send_owned,
+ * struct lc_keep) is released on one of them too, within a turn. `open` and `close` stay the
+ * loop's, before the first thread starts and after the last has ended. */
 struct lc_app_ops {
     const char *name; /* "wsgi" */
 
@@ -58,6 +63,15 @@ struct lc_app_ops {
     void (*turn_end)(void *app);
 
     void (*close)(void *app);
+
+    /* Each thread: first and last. -1 with `err` when it cannot be used. */
+    int (*thread_start)(void *app, struct lc_error *err);
+    void (*thread_end)(void *app);
+
+    /* There are requests for this thread; it is given one when this has returned (take the
+     * GIL here, and not while a request waits for it). `turn_end` tells that there are no
+     * more for now. */
+    void (*turn_start)(void *app);
 };
 
 LC_C_END

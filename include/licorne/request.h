@@ -2,7 +2,7 @@
  *
  * A request belongs to the worker. It, and every slice that these calls return, is valid from
  * the call of the controller until the controller has ended the response. All calls belong on
- * the worker's loop thread. */
+ * the thread that called the controller. */
 #pragma once
 #include <licorne/api.h>
 #include <licorne/slice.h>

@@ -6,7 +6,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
-from licorne import APPS, Licorne  # noqa: E402 (the path comes first)
+import licorne  # noqa: E402 (the path comes first)
+from licorne import APPS, Licorne  # noqa: E402
 
 
 @pytest.fixture
@@ -33,6 +34,13 @@ def start(tmp_path, request):
 def serve(start):
     """serve(*arguments) serves tests/wsgi/served.py."""
     return lambda *arguments, **options: start("--chdir", APPS, *arguments, "served", **options)
+
+
+@pytest.fixture(params=["sync", "gthread"])
+def both_kinds(request, monkeypatch):
+    """pytestmark = pytest.mark.usefixtures("both_kinds"): the module's tests run with each."""
+    if request.param == "gthread":
+        monkeypatch.setattr(licorne, "DEFAULTS", ["--threads", "4"])
 
 
 @pytest.hookimpl(hookwrapper=True)

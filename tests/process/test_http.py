@@ -7,6 +7,8 @@ import pytest
 
 from licorne import HELLO_MODULE, peak_rss_kib, rss_kib
 
+pytestmark = pytest.mark.usefixtures("both_kinds")
+
 MIB = 1 << 20
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from licorne import ROOT
 
+pytestmark = pytest.mark.usefixtures("both_kinds")
+
 
 def test_the_flask_example_is_served(start):
     server = start("--chdir", ROOT / "examples" / "flask", "page:app")

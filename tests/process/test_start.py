@@ -72,7 +72,7 @@ def test_a_pidfile_of_a_running_server_ends_with_1_and_says_so_alone(tmp_path):
 @pytest.mark.parametrize("line, words", [
     ("workers = many", ["licorne.ini:2", "workers", "many"]),
     ("wrokers = 2", ["licorne.ini:2", "wrokers", "workers"]),
-    ("threads = 4", ["licorne.ini:2", "threads", "not available in this version"]),
+    ("threads = 400", ["licorne.ini:2", "threads", "too many"]),
 ])
 def test_a_wrong_line_in_a_file_is_named_with_its_number(line, words, tmp_path):
     (tmp_path / "licorne.ini").write_text(f"[server]\n{line}\n")

@@ -16,6 +16,9 @@ PROGRAM = BUILD / "bin" / "licorne"
 HELLO_MODULE = BUILD / "examples" / "hello.so"
 APPS = ROOT / "tests" / "wsgi"
 
+# Arguments of every server, for tests that run with each kind of worker.
+DEFAULTS = []
+
 # What sanitizers print, wherever it was built with them.
 REPORT = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:")
 
@@ -68,6 +71,7 @@ class Licorne:
             command += ["-b", f"127.0.0.1:{self.port}"]
         if access_log:
             command += ["--access-logfile", str(self.access_path)]
+        command += DEFAULTS
         with open(self.stdout_path, "wb") as out, open(self.stderr_path, "wb") as err:
             self.process = subprocess.Popen([*command, *map(str, arguments)],
                                             stdin=subprocess.DEVNULL, stdout=out, stderr=err,

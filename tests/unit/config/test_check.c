@@ -70,16 +70,25 @@ static void a_refusal_names_the_source(void **state)
         NULL);
 }
 
-static void only_the_sync_worker_with_one_thread_is_there(void **state)
+static void sync_and_gthread_are_the_kinds_of_workers(void **state)
 {
-    assert_non_null(loaded("-k", "sync", "--threads", "1"));
+    assert_false(lc_config_is_threaded(loaded("-k", "sync", "--threads", "1")));
+    assert_true(lc_config_is_threaded(loaded("-k", "gthread", "--threads", "1")));
     assert_refused("worker_class (--worker-class on the command line): 'gevent' is not "
-                   "available in this version of Licorne: only sync is",
+                   "available in this version of Licorne: only sync and gthread are",
                    "-k", "gevent");
-    assert_refused("threads (--threads on the command line): 4: threads are not "
-                   "available in this version of Licorne (there is no gthread worker "
-                   "yet): only 1 is",
-                   "--threads", "4");
+}
+
+static void more_threads_than_one_mean_gthread(void **state)
+{
+    assert_true(lc_config_is_threaded(loaded("--threads", "2")));
+    assert_true(lc_config_is_threaded(loaded("-k", "sync", "--threads", "128")));
+    assert_refused("threads (--threads on the command line): 0: a worker needs at least "
+                   "one",
+                   "--threads", "0");
+    assert_refused("threads (--threads on the command line): 129 are too many: at most "
+                   "128",
+                   "--threads", "129");
 }
 
 static void limits_are_brought_into_gunicorns_bounds(void **state)
@@ -161,7 +170,8 @@ int main(void)
         TEST(every_setting_that_is_not_there_yet_is_refused_by_name),
         TEST(a_refused_setting_may_be_given_its_default),
         TEST(a_refusal_names_the_source),
-        TEST(only_the_sync_worker_with_one_thread_is_there),
+        TEST(sync_and_gthread_are_the_kinds_of_workers),
+        TEST(more_threads_than_one_mean_gthread),
         TEST(limits_are_brought_into_gunicorns_bounds),
         TEST(addresses_are_read_before_anything_starts),
         TEST(directories_must_exist),

@@ -67,7 +67,8 @@ static int serve(const struct lc_inherit *inherit, bool is_silent)
     struct pollfd channel = {.fd = inherit->channel};
 
     if (is_silent)
-        lc_slot_take_in_hand(slot, lc_clock_ms(), "GET", 3, "/slow", 5, "192.0.2.7");
+        lc_slot_take_in_hand(slot, 0, lc_clock_ms(), LC_SLICE("GET"), LC_SLICE("/slow"),
+                             "192.0.2.7");
     atomic_store(&slot->heartbeat_ms, lc_clock_ms());
     atomic_store(&slot->state, LC_SLOT_SERVING);
     lc_log(LC_INFO, "worker %u of generation %u serves", inherit->age,
