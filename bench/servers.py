@@ -46,9 +46,9 @@ def built(relative):
 
 # --- command lines: functions of the port and of a folder for the server's own files ------------
 
-def licorne(folder, application):
+def licorne(folder, application, *arguments):
     return lambda port, tmp: [built("bin/licorne"), "-b", f"127.0.0.1:{port}", "--workers", "1",
-                              "--python", PYTHON, "--chdir", str(folder), application]
+                              "--python", PYTHON, *arguments, "--chdir", str(folder), application]
 
 
 def licorne_native(port, tmp):

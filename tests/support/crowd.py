@@ -16,12 +16,20 @@ def allow_files(count):
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
 
-def connect(address, count):
-    """So many connections, open at the same time."""
+def connect(address, count, waits=True):
+    """So many connections, open at the same time. Without `waits` the server may take its time
+    to accept them, or never do."""
     with contextlib.ExitStack() as stack:
         sockets = []
         for _ in range(count):
-            sockets.append(stack.enter_context(socket.create_connection(address, timeout=20)))
+            s = stack.enter_context(socket.socket())
+            if waits:
+                s.settimeout(20)
+                s.connect(address)
+            else:
+                s.setblocking(False)
+                s.connect_ex(address)
+            sockets.append(s)
         stack.pop_all()
         return sockets
 
@@ -30,11 +38,11 @@ class Crowd:
     """`with Crowd(server.address, idle=500, slow=500):` keeps so many connections idle from the
     start, and as many more that send one byte of a head every second."""
 
-    def __init__(self, address, idle=0, slow=0):
+    def __init__(self, address, idle=0, slow=0, waits=True):
         self.idle, self.slow = [], []
         try:
-            self.idle = connect(address, idle)
-            self.slow = connect(address, slow)
+            self.idle = connect(address, idle, waits)
+            self.slow = connect(address, slow, waits)
         except BaseException:
             self._close()
             raise
@@ -56,7 +64,7 @@ class Crowd:
         while True:
             at = turn // 10
             for s in self.slow[turn % 10::10]:
-                with contextlib.suppress(OSError):  # given up by the server
+                with contextlib.suppress(OSError):  # given up by the server, or not accepted
                     s.send(HEAD[at:at + 1] if at < len(HEAD) else b"x")
             turn += 1
             if self._stop.wait(0.1):
