@@ -1,6 +1,7 @@
 #include "config/argv.h"
 
 #include "base/mem.h"
+#include "config/choices.h"
 #include "config/strings.h"
 #include "config/suggest.h"
 #include "config/value.h"
@@ -293,6 +294,15 @@ static int on_flag(struct parser *p, const struct known_flag *known, const char 
     return 0;
 }
 
+/* "--proxy-protocol v2": the next word is the option's value if it can be one. (Gunicorn takes it
+ * whatever it is, and so fails on "--proxy-protocol shop:app".) */
+static void take_optional_word(struct parser *p, const struct known_flag *known)
+{
+    if (known->flag.kind == LC_FLAG_MAYBE && optarg == NULL && optind < p->argc &&
+        lc_choice(known->setting, p->argv[optind]) != NULL)
+        optarg = p->argv[optind++];
+}
+
 /* One answer of getopt about the word at `at`. */
 static int on_option(struct parser *p, int got, int at)
 {
@@ -314,6 +324,7 @@ static int on_option(struct parser *p, int got, int at)
     if (optarg != NULL && at + 1 < p->argc && optarg == p->argv[at + 1] &&
         looks_like_option(optarg))
         return wrong_argument(p, known, "expected one argument");
+    take_optional_word(p, known);
     return on_flag(p, known, optarg);
 }
 

@@ -22,6 +22,7 @@ typedef char *LC_TYPE_STRING; /* NULL where Gunicorn says None */
 typedef struct lc_strings LC_TYPE_LIST;
 typedef int64_t LC_TYPE_INT;
 typedef int64_t LC_TYPE_SECONDS;
+typedef int64_t LC_TYPE_BYTES;
 typedef int64_t LC_TYPE_MODE; /* umask: a leading 0 is octal on the command line */
 typedef bool LC_TYPE_BOOL;
 typedef int64_t LC_TYPE_USER;  /* uid */

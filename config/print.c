@@ -77,6 +77,7 @@ static const char *value_name(const struct lc_setting *setting)
     case LC_INT:
     case LC_MODE: return "INT";
     case LC_SECONDS: return "SECONDS";
+    case LC_BYTES: return "BYTES";
     case LC_BOOL: return "";
     case LC_USER: return "USER";
     case LC_GROUP: return "GROUP";

@@ -11,6 +11,7 @@ enum lc_setting_type {
     LC_LIST,
     LC_INT,
     LC_SECONDS,
+    LC_BYTES,
     LC_MODE,
     LC_BOOL,
     LC_USER,

@@ -17,6 +17,22 @@ void lc_strings_add(struct lc_strings *strings, const char *text)
     lc_strings_take(strings, lc_strdup(text));
 }
 
+void lc_strings_split(struct lc_strings *strings, const char *text)
+{
+    static const char blanks[] = " \t\r\n";
+
+    while (*text != '\0') {
+        text += strspn(text, blanks);
+        size_t part = strcspn(text, ","), len = part;
+
+        while (len > 0 && strchr(blanks, text[len - 1]) != NULL)
+            len--;
+        if (len > 0)
+            lc_strings_take(strings, lc_strndup(text, len));
+        text += part + (text[part] == ',');
+    }
+}
+
 void lc_strings_copy(struct lc_strings *to, const struct lc_strings *from)
 {
     for (size_t i = 0; i < from->count; i++)

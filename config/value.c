@@ -95,7 +95,7 @@ static enum number_problem parse_number(const char *text, enum number_rule rule,
 
 static bool is_number_type(enum lc_setting_type type)
 {
-    return type == LC_INT || type == LC_SECONDS || type == LC_MODE;
+    return type == LC_INT || type == LC_SECONDS || type == LC_BYTES || type == LC_MODE;
 }
 
 bool lc_value_is_well_formed(const struct lc_setting *setting, enum lc_origin_kind kind,
@@ -140,10 +140,15 @@ static int wrong(const struct given *g, const char *format, ...)
     return lc_setting_wrong(g->from->setting, &g->from->origin, g->err, "%s", text);
 }
 
+static int64_t most_of(enum lc_setting_type type)
+{
+    return type == LC_MODE ? 0777 : type == LC_BYTES ? (int64_t)1 << 60 : INT32_MAX;
+}
+
 static int assign_number(const struct given *g)
 {
     const struct lc_setting *setting = g->from->setting;
-    int64_t most = setting->type == LC_MODE ? 0777 : INT32_MAX;
+    int64_t most = most_of(setting->type);
     int64_t value;
 
     switch (parse_number(g->text, rule_for(setting, g->from->origin.kind), &value)) {
@@ -268,9 +273,11 @@ int lc_value_assign(struct lc_config *config, const struct lc_assignment *assign
                     struct lc_error *err)
 {
     static int (*const assign[])(const struct given *) = {
-        [LC_STRING] = assign_string,  [LC_LIST] = assign_list,   [LC_INT] = assign_number,
-        [LC_SECONDS] = assign_number, [LC_MODE] = assign_number, [LC_BOOL] = assign_bool,
-        [LC_USER] = assign_user,      [LC_GROUP] = assign_group,
+        [LC_STRING] = assign_string, [LC_LIST] = assign_list,
+        [LC_INT] = assign_number,    [LC_SECONDS] = assign_number,
+        [LC_BYTES] = assign_number,  [LC_MODE] = assign_number,
+        [LC_BOOL] = assign_bool,     [LC_USER] = assign_user,
+        [LC_GROUP] = assign_group,
     };
     const struct lc_setting *setting = assignment->setting;
     const struct lc_strings *values = &assignment->values;
@@ -323,6 +330,7 @@ void lc_value_clear(struct lc_config *config, const struct lc_setting *setting)
     case LC_BOOL: *(bool *)field = false; break;
     case LC_INT:
     case LC_SECONDS:
+    case LC_BYTES:
     case LC_MODE:
     case LC_USER:
     case LC_GROUP: *(int64_t *)field = 0; break;
@@ -344,6 +352,7 @@ bool lc_value_equal(const struct lc_setting *setting, const struct lc_config *a,
     case LC_BOOL: return *(const bool *)left == *(const bool *)right;
     case LC_INT:
     case LC_SECONDS:
+    case LC_BYTES:
     case LC_MODE:
     case LC_USER:
     case LC_GROUP: break;
@@ -364,6 +373,7 @@ void lc_value_copy(const struct lc_setting *setting, struct lc_config *to,
     case LC_BOOL: *(bool *)field = *(const bool *)source; break;
     case LC_INT:
     case LC_SECONDS:
+    case LC_BYTES:
     case LC_MODE:
     case LC_USER:
     case LC_GROUP: *(int64_t *)field = *(const int64_t *)source; break;
@@ -429,6 +439,7 @@ char *lc_value_text(const struct lc_setting *setting, const struct lc_config *co
     case LC_BOOL: fputs(*(const bool *)field ? "True" : "False", out); break;
     case LC_INT:
     case LC_SECONDS:
+    case LC_BYTES:
     case LC_MODE:
     case LC_USER:
     case LC_GROUP: fprintf(out, "%lld", (long long)*(const int64_t *)field); break;

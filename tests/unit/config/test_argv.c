@@ -99,6 +99,9 @@ static void a_switch_stores_what_it_says(void **state)
                         "auto");
     assert_string_equal(value_of(GIVEN("--proxy-protocol=v2"), LC_SET_proxy_protocol),
                         "v2");
+    assert_string_equal(value_of(GIVEN("--proxy-protocol", "v1"), LC_SET_proxy_protocol),
+                        "v1");
+    assert_string_equal(GIVEN("--proxy-protocol", "shop:app")->command.app, "shop:app");
 }
 
 static void the_application_may_stand_before_between_or_behind_options(void **state)
