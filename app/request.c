@@ -129,18 +129,45 @@ void lc_request_relocate(struct lc_request *request, struct lc_slice *head)
 
 /* --- the target ----------------------------------------------------------------------- */
 
-/* Only the path and query of an absolute target count: "http://host/a?b" -> "/a?b". */
-static struct lc_slice without_authority(struct lc_slice target)
+static bool is_letter(char c)
 {
-    const char *end = target.at + target.len;
-    const char *authority = memmem(target.at, target.len, "://", 3);
+    return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+}
 
-    if (authority == NULL)
-        return target;
-    for (const char *p = authority + 3; p < end; p++)
-        if (*p == '/' || *p == '?' || *p == '#')
-            return (struct lc_slice){p, (size_t)(end - p)};
-    return (struct lc_slice){end, 0};
+/* The length of "http:" at the beginning, 0 if there is none. RFC 3986, 3.1 */
+static size_t scheme_length(struct lc_slice target)
+{
+    if (target.len == 0 || !is_letter(*target.at))
+        return 0;
+    for (size_t i = 1; i < target.len; i++) {
+        char c = target.at[i];
+
+        if (c == ':')
+            return i + 1;
+        if (!is_letter(c) && !(c >= '0' && c <= '9') && c != '+' && c != '-' && c != '.')
+            return 0;
+    }
+    return 0;
+}
+
+static struct lc_slice from(struct lc_slice text, size_t start)
+{
+    return (struct lc_slice){text.at + start, text.len - start};
+}
+
+struct lc_slice lc_target_authority(struct lc_slice target, struct lc_slice *rest)
+{
+    struct lc_slice behind = from(target, scheme_length(target));
+    size_t len = 0;
+
+    *rest = behind;
+    if (behind.len < 2 || memcmp(behind.at, "//", 2) != 0 || *target.at == '/')
+        return (struct lc_slice){NULL, 0};
+    behind = from(behind, 2);
+    while (len < behind.len && strchr("/?#", behind.at[len]) == NULL)
+        len++;
+    *rest = from(behind, len);
+    return (struct lc_slice){behind.at, len};
 }
 
 /* "%2F" becomes "/". A "%" without two hex digits stays as it is. A raw byte from 0x80 up is taken
@@ -177,8 +204,8 @@ void lc_request_split_target(struct lc_request *request)
 {
     struct lc_slice rest = request->target;
 
-    if (rest.len > 0 && rest.at[0] != '/')
-        rest = without_authority(rest);
+    if (rest.len > 0 && rest.at[0] != '/') /* only path and query of others count */
+        lc_target_authority(rest, &rest);
 
     const char *fragment = memchr(rest.at, '#', rest.len);
     if (fragment != NULL)

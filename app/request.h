@@ -88,7 +88,8 @@ struct lc_request {
     bool is_https;
     bool wants_close; /* by version and Connection field */
     bool expects_100;
-    bool is_chunked_body; /* Transfer-Encoding ends in chunked */
+    bool is_chunked_body;  /* Transfer-Encoding ends in chunked */
+    bool has_endless_body; /* … does not: nobody can tell which bytes are its body */
     struct lc_body body;
     const struct lc_endpoints *endpoints;
     struct lc_keep *keep;
@@ -110,6 +111,10 @@ struct lc_request {
     struct lc_arena arena;
     struct lc_header first_headers[LC_HEAD_COUNT];
 };
+
+/* The authority of an absolute target, "user@host:80"; {NULL, 0} for others. `*rest` is what
+ * follows it, or a scheme, or all of the target. As Python's urlsplit. */
+struct lc_slice lc_target_authority(struct lc_slice target, struct lc_slice *rest);
 
 /* Splits the target (already validated) into raw_path, path and query; decodes the path into
  * the arena where it holds "%". RFC 9112, 3.2. */

@@ -259,7 +259,9 @@ static struct lc_slice compose_head(struct lc_request *request)
     char *head = lc_arena_alloc(&request->arena, 192 + server.len + date.len +
                                                      response->fields.len +
                                                      response->status_text.len);
-    char *at = put(head, LC_SLICE("HTTP/1."));
+    char *at = put(head, LC_SLICE("HTTP/"));
+    *at++ = (char)('0' + request->version / 10);
+    *at++ = '.';
     *at++ = (char)('0' + request->version % 10);
     *at++ = ' ';
     at = put(at, response->status_text);

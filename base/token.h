@@ -33,3 +33,18 @@ static inline bool lc_is_field_value(struct lc_slice text)
     }
     return is_good;
 }
+
+/* RFC 9110, 5.6.3: what may stand around values and between parts. */
+static inline bool lc_is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static inline struct lc_slice lc_without_blanks(struct lc_slice text)
+{
+    while (text.len > 0 && lc_is_blank(*text.at))
+        text.at++, text.len--;
+    while (text.len > 0 && lc_is_blank(text.at[text.len - 1]))
+        text.len--;
+    return text;
+}

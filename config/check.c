@@ -2,13 +2,18 @@
 
 #include "base/mem.h"
 #include "base/scoreboard.h"
+#include "base/token.h"
 #include "config/address.h"
+#include "config/choices.h"
+#include "config/networks.h"
 #include "config/origins.h"
 #include "config/remote.h"
+#include "config/scheme_headers.h"
 #include "config/strings.h"
 #include "config/value.h"
 
 #include <licorne/error.h>
+#include <licorne/slice.h>
 
 #include <string.h>
 #include <strings.h>
@@ -113,6 +118,65 @@ static int check_bind(const struct lc_config *config, struct lc_error *err)
     return 0;
 }
 
+/* Several texts may mean the same word, which then stands for all of them. */
+static bool choose(char **field, enum lc_setting_id id)
+{
+    const char *word = lc_choice(&lc_settings[id], *field);
+
+    if (word == NULL)
+        return false;
+    free(*field);
+    *field = lc_strdup(word);
+    return true;
+}
+
+static int check_choices(struct lc_config *config, struct lc_error *err)
+{
+    if (!choose(&config->http_parser, LC_SET_http_parser))
+        return wrong(config, err, http_parser, "'%s' is none of auto, fast, python",
+                     config->http_parser);
+    if (!choose(&config->header_map, LC_SET_header_map))
+        return wrong(config, err, header_map, "'%s' is none of drop, refuse, dangerous",
+                     config->header_map);
+    if (!choose(&config->proxy_protocol, LC_SET_proxy_protocol))
+        return wrong(config, err, proxy_protocol, "'%s' is none of off, v1, v2, auto",
+                     config->proxy_protocol);
+    return 0;
+}
+
+/* Whom and what a proxy may speak for. */
+static int check_trust(const struct lc_config *config, struct lc_error *err)
+{
+    struct lc_networks networks;
+    struct lc_scheme_headers headers;
+    struct lc_error why;
+
+    if (lc_networks_parse(config->forwarded_allow_ips, &networks, &why) < 0)
+        return wrong(config, err, forwarded_allow_ips, "%s", why.text);
+    lc_networks_clear(&networks);
+    if (lc_networks_parse(config->proxy_allow_ips, &networks, &why) < 0)
+        return wrong(config, err, proxy_allow_ips, "%s", why.text);
+    lc_networks_clear(&networks);
+    if (lc_scheme_headers_parse(config->secure_scheme_headers, &headers, &why) < 0)
+        return wrong(config, err, secure_scheme_headers, "%s", why.text);
+    lc_scheme_headers_clear(&headers);
+    return 0;
+}
+
+static int check_forwarder_headers(const struct lc_config *config, struct lc_error *err)
+{
+    struct lc_strings names = {0};
+    int result = 0;
+
+    lc_strings_split(&names, config->forwarder_headers);
+    for (size_t i = 0; i < names.count && result == 0; i++)
+        if (!lc_is_token(lc_slice(names.items[i])))
+            result = wrong(config, err, forwarder_headers,
+                           "'%s' is no name of a header field", names.items[i]);
+    lc_strings_clear(&names);
+    return result;
+}
+
 static int check_raw_env(const struct lc_config *config, struct lc_error *err)
 {
     for (size_t i = 0; i < config->raw_env.count; i++) {
@@ -148,12 +212,6 @@ static int check_workers(const struct lc_config *config, struct lc_error *err)
 
 static int check_words(const struct lc_config *config, struct lc_error *err)
 {
-    const char *parser = config->http_parser;
-
-    if (strcasecmp(parser, "auto") != 0 && strcasecmp(parser, "fast") != 0 &&
-        strcasecmp(parser, "python") != 0)
-        return wrong(config, err, http_parser, "'%s' is none of auto, fast, python",
-                     parser);
     if (*config->errorlog == '\0')
         return wrong(config, err, errorlog, "a file, or - for stderr, is needed");
     return 0;
@@ -186,7 +244,8 @@ int lc_config_check(struct lc_config *config, struct lc_error *err)
     if (refuse_what_is_missing(config, err) < 0 || check_chdir(config, err) < 0 ||
         check_directories(config, err) < 0 || check_bind(config, err) < 0 ||
         check_raw_env(config, err) < 0 || check_workers(config, err) < 0 ||
-        check_daemons(config, err) < 0)
+        check_choices(config, err) < 0 || check_trust(config, err) < 0 ||
+        check_forwarder_headers(config, err) < 0 || check_daemons(config, err) < 0)
         return -1;
     return check_words(config, err);
 }

@@ -14,11 +14,8 @@
 #define NO_DIRTY "there is no pool of dirty workers yet"
 #define NO_PYTHON_LOGGING \
     "log lines are written by Licorne's own logger, not by Python's logging"
-#define NO_PROXY_PROTOCOL "the PROXY protocol is not spoken yet"
-#define NO_PASTE          "PasteDeploy files cannot be read yet"
-#define NO_CONTROL        "there is no control socket yet"
-#define NO_LENIENCY       "only the strict reading of HTTP is there yet"
-#define NO_TRUST          "header fields of a proxy are not believed from anyone yet"
+#define NO_PASTE   "PasteDeploy files cannot be read yet"
+#define NO_CONTROL "there is no control socket yet"
 
 const struct lc_setting lc_settings[LC_SETTING_COUNT] = {
 #define X(type, name, section, flags, env, value, applies, support, text) \

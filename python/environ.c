@@ -35,7 +35,7 @@ static PyObject *usual_keys[USUALS];
 
 static struct {
     PyObject *request_method, *server_protocol, *query_string, *script_name,
-        *server_software, *url_scheme, *input;
+        *server_software, *url_scheme, *input, *proxy_protocol, *proxy_addr, *proxy_port;
 } keys;
 
 static struct {
@@ -79,12 +79,24 @@ static int put_unix_server(PyObject *dict, struct lc_request *request)
 
 /* Unix sockets have no port, and the template may have that of another client. */
 static int put_unix_ends(struct lc_environ *env, PyObject *dict,
-                         struct lc_request *request)
+                         struct lc_request *request, const struct lc_peer *peer)
 {
-    if (env->usual[REMOTE_PORT] != NULL &&
+    if (peer->remote_port == NULL && env->usual[REMOTE_PORT] != NULL &&
         PyDict_DelItem(dict, usual_keys[REMOTE_PORT]) < 0)
         return -1;
     return put_unix_server(dict, request);
+}
+
+/* What a proxy said by the PROXY protocol; REMOTE_ADDR and REMOTE_PORT are in place already. */
+static int put_proxy(PyObject *dict, const struct lc_peer *peer)
+{
+    if (PyDict_SetItem(dict, keys.proxy_protocol, peer->proxy_protocol) < 0)
+        return -1;
+    if (peer->proxy_addr == NULL)
+        return 0;
+    if (PyDict_SetItem(dict, keys.proxy_addr, peer->proxy_addr) < 0)
+        return -1;
+    return PyDict_SetItem(dict, keys.proxy_port, peer->proxy_port);
 }
 
 /* ---- header fields ---- */
@@ -224,7 +236,7 @@ static int put_query(PyObject *dict, struct lc_request *request)
 
 /* What the copy did not bring. */
 static int put_rest(struct lc_environ *env, PyObject *dict, struct lc_exchange *x,
-                    bool has_target, bool is_unix)
+                    bool has_target, const struct lc_peer *peer)
 {
     struct lc_request *request = x->request;
     PyObject *script_name = env->script_name;
@@ -236,7 +248,9 @@ static int put_rest(struct lc_environ *env, PyObject *dict, struct lc_exchange *
     if ((!has_target || script_name != env->script_name) &&
         put_target(env, dict, x, script_name) < 0)
         return -1;
-    if (is_unix && put_unix_ends(env, dict, request) < 0)
+    if (peer->server_name == NULL && put_unix_ends(env, dict, request, peer) < 0)
+        return -1;
+    if (peer->proxy_protocol != NULL && put_proxy(dict, peer) < 0)
         return -1;
     return PyDict_SetItem(dict, keys.input, x->input);
 }
@@ -256,10 +270,11 @@ static int set_ends(struct lc_environ *env, const struct lc_peer *peer)
 {
     if (set_usual(env, REMOTE_ADDR, peer->remote_addr) < 0)
         return -1;
-    if (peer->remote_port == NULL)
+    if (peer->remote_port != NULL && set_usual(env, REMOTE_PORT, peer->remote_port) < 0)
+        return -1;
+    if (peer->server_name == NULL)
         return 0;
-    if (set_usual(env, REMOTE_PORT, peer->remote_port) < 0 ||
-        set_usual(env, SERVER_NAME, peer->server_name) < 0)
+    if (set_usual(env, SERVER_NAME, peer->server_name) < 0)
         return -1;
     return set_usual(env, SERVER_PORT, peer->server_port);
 }
@@ -286,8 +301,7 @@ PyObject *lc_environ_make(struct lc_environ *env, struct lc_exchange *x)
     }
 
     PyObject *dict = PyDict_Copy(env->template);
-    if (dict != NULL &&
-        put_rest(env, dict, x, target != NULL, peer->server_name == NULL) < 0)
+    if (dict != NULL && put_rest(env, dict, x, target != NULL, peer) < 0)
         Py_CLEAR(dict);
     return dict;
 }
@@ -319,6 +333,9 @@ static int open_texts(void)
         {&keys.server_software, "SERVER_SOFTWARE"},
         {&keys.url_scheme, "wsgi.url_scheme"},
         {&keys.input, "wsgi.input"},
+        {&keys.proxy_protocol, "PROXY_PROTOCOL"},
+        {&keys.proxy_addr, "PROXY_ADDR"},
+        {&keys.proxy_port, "PROXY_PORT"},
         {&texts.empty, ""},
         {&texts.http, "http"},
         {&texts.https, "https"},

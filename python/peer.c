@@ -13,6 +13,9 @@ static void free_peer(struct lc_peer *peer)
     Py_XDECREF(peer->remote_port);
     Py_XDECREF(peer->server_name);
     Py_XDECREF(peer->server_port);
+    Py_XDECREF(peer->proxy_protocol);
+    Py_XDECREF(peer->proxy_addr);
+    Py_XDECREF(peer->proxy_port);
     free(peer);
 }
 
@@ -71,6 +74,12 @@ static struct lc_peer *create_peer(const struct lc_endpoints *ends)
     if (!ends->is_unix) {
         peer->server_name = text_like(&server_name, ends->server_addr);
         peer->server_port = text_like(&server_port, ends->server_port);
+    }
+    if (ends->proxy_protocol != NULL)
+        peer->proxy_protocol = lc_py_text(lc_slice(ends->proxy_protocol));
+    if (ends->proxy_addr != NULL) {
+        peer->proxy_addr = lc_py_text(lc_slice(ends->proxy_addr));
+        peer->proxy_port = lc_py_text(lc_slice(ends->proxy_port));
     }
     if (PyErr_Occurred() != NULL) {
         free_peer(peer);

@@ -7,6 +7,8 @@ struct lc_request;
 struct lc_peer {
     PyObject *remote_addr, *remote_port; /* port: NULL on unix sockets */
     PyObject *server_name, *server_port; /* NULL on unix sockets: the Host field tells */
+    PyObject *proxy_protocol;            /* NULL where no proxy announced the client */
+    PyObject *proxy_addr, *proxy_port;   /* NULL where it named none                 */
     struct lc_peer *next;                /* among those whose connections have closed */
 };
 

@@ -80,9 +80,16 @@ static void describe_peer(struct lc_conn *conn, const struct lc_listener *listen
                  ntohs(in->sin6_port));
         conn->endpoints.remote_port = conn->remote_port;
     }
-    /* The default of forwarded_allow_ips: proxies on this machine. */
-    conn->is_trusted = listener->is_unix || strcmp(conn->remote_addr, "127.0.0.1") == 0 ||
-                       strcmp(conn->remote_addr, "::1") == 0;
+}
+
+/* What the server believes of it. */
+static void judge_peer(struct lc_conn *conn, const struct sockaddr *peer)
+{
+    const struct lc_rules *rules = &conn->server->rules;
+
+    conn->is_trusted = lc_networks_contain(&rules->forwarders, peer);
+    conn->is_greeted = rules->proxy_versions == 0;
+    conn->may_announce = !conn->is_greeted && lc_networks_contain(&rules->proxies, peer);
 }
 
 void lc_conn_open(struct lc_server *server, int fd, const struct lc_listener *listener,
@@ -97,6 +104,7 @@ void lc_conn_open(struct lc_server *server, int fd, const struct lc_listener *li
     lc_list_init(&conn->due);
     lc_list_init(&conn->held);
     describe_peer(conn, listener, peer);
+    judge_peer(conn, (const struct sockaddr *)peer);
     if (uv_poll_init(&server->loop, &conn->poll, fd) != 0) {
         lc_wire_close(&conn->wire);
         free(conn);
@@ -111,7 +119,10 @@ void lc_conn_open(struct lc_server *server, int fd, const struct lc_listener *li
 
 static void on_closed(uv_handle_t *handle)
 {
-    free(LC_CONTAINER(handle, struct lc_conn, poll));
+    struct lc_conn *conn = LC_CONTAINER(handle, struct lc_conn, poll);
+
+    free(conn->announced);
+    free(conn);
 }
 
 static void drop_exchange(struct lc_conn *conn)
@@ -156,7 +167,7 @@ static void close_now(struct lc_conn *conn)
 static const unsigned may_follow[] = {
     [LC_CONN_IDLE] = BIT(LC_CONN_READING) | BIT(LC_CONN_CLOSED) | BIT(LC_CONN_LINGERING),
     [LC_CONN_READING] = BIT(LC_CONN_RECEIVING) | BIT(LC_CONN_HANDLING) |
-                        BIT(LC_CONN_REPLYING) | BIT(LC_CONN_CLOSED),
+                        BIT(LC_CONN_REPLYING) | BIT(LC_CONN_IDLE) | BIT(LC_CONN_CLOSED),
     [LC_CONN_RECEIVING] = BIT(LC_CONN_HANDLING) | BIT(LC_CONN_REPLYING) |
                           BIT(LC_CONN_CLOSED),
     [LC_CONN_HANDLING] = BIT(LC_CONN_REPLYING) | BIT(LC_CONN_CLOSED),
@@ -242,7 +253,7 @@ static void call_application(struct lc_conn *conn,
 
     mind_the_held(server);
     lc_slot_take_in_hand(slot, 0, uv_now(&server->loop), request->method, request->target,
-                         conn->remote_addr);
+                         conn->endpoints.remote_addr);
     exchange->is_calling = true;
     call(server->pipeline, request);
     exchange->is_calling = false;
@@ -351,7 +362,7 @@ static void finish_request(struct lc_conn *conn)
         conn->closes = true;
     /* A client that did not ask for the end may have sent more already: a plain close would
      * reset the connection and could take the answer with it. */
-    if (!request->wants_close || conn->pending_len != 0)
+    if (!request->wants_close || request->has_endless_body || conn->pending_len != 0)
         conn->lingers = true;
     if (conn->closes)
         lc_reply_flush(conn);

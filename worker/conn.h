@@ -11,6 +11,7 @@
 #include "worker/http1.h"
 #include "worker/lend.h"
 #include "worker/pull.h"
+#include "worker/proxy.h"
 #include "worker/server.h"
 #include "worker/wire.h"
 
@@ -53,10 +54,12 @@ struct lc_conn {
     bool is_gone; /* nothing can be sent any more          */
     bool has_eof; /* the client sends nothing more         */
     bool is_trusted;
-    bool is_lent;   /* HANDLING: a thread has the exchange */
-    bool has_asked; /* the application has seen a request of it */
-    bool closes;    /* after what is being sent              */
-    bool lingers;   /* … because more bytes may be coming    */
+    bool is_greeted;   /* whether it begins with a PROXY header has been seen */
+    bool may_announce; /* … which its peer may send                           */
+    bool is_lent;      /* HANDLING: a thread has the exchange                 */
+    bool has_asked;    /* the application has seen a request of it            */
+    bool closes;       /* after what is being sent                            */
+    bool lingers;      /* … because more bytes may be coming                  */
 
     struct lc_list all;  /* in server->conns */
     struct lc_list due;  /* in one of server->deadlines */
@@ -72,6 +75,7 @@ struct lc_conn {
     size_t pending_len, pending_room;
 
     struct lc_keep keep;
+    struct lc_proxy *announced; /* by the PROXY protocol, or NULL */
     struct lc_endpoints endpoints;
     char remote_addr[INET6_ADDRSTRLEN];
     char remote_port[sizeof("65535")];

@@ -56,7 +56,7 @@ struct lc_exchange *lc_exchange_lend(struct lc_server *server, struct lc_conn *c
     exchange->pull.buffer = NULL;
     exchange->ended_us = 0;
     lc_gather_init(&exchange->body, server->config->tmp_upload_dir);
-    lc_http1_begin(&exchange->http1, request, &server->limits, conn->is_trusted,
+    lc_http1_begin(&exchange->http1, request, &server->rules, conn->is_trusted,
                    &exchange->fault);
     exchange->http1.on_body = on_body;
     exchange->http1.owner = exchange;

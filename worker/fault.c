@@ -13,7 +13,7 @@ bool lc_fault_set(struct lc_fault *fault, int status, const char *reason,
         return false;
     fault->status = status;
     fault->reason = reason;
-    fault->lead = NULL;
+    fault->lead = fault->page = NULL;
     va_start(args, format);
     vsnprintf(fault->text, sizeof(fault->text), format, args);
     va_end(args);
@@ -26,12 +26,21 @@ bool lc_fault_lead(struct lc_fault *fault, const char *lead)
     return false;
 }
 
+bool lc_fault_page(struct lc_fault *fault, const char *page)
+{
+    fault->page = page;
+    return false;
+}
+
 void lc_fault_page_text(char *out, size_t room, const struct lc_fault *fault)
 {
-    if (fault->lead == NULL)
+    if (fault->page != NULL)
+        snprintf(out, room, "%s", fault->page);
+    else if (fault->lead == NULL)
         snprintf(out, room, "%s", fault->text);
     else
-        snprintf(out, room, "%s '%s'", fault->lead, fault->text);
+        snprintf(out, room, "%s%s'%s'", fault->lead, *fault->lead == '\0' ? "" : " ",
+                 fault->text);
 }
 
 void lc_fault_repr(char *out, size_t room, struct lc_slice text)
@@ -90,7 +99,6 @@ bool lc_fault_limit(struct lc_fault *fault, const char *what)
 {
     if (fault->status != 0)
         return false;
-    lc_fault_set(fault, 431, "Request Header Fields Too Large",
-                 "limit request headers fields%s", what);
+    lc_fault_set(fault, 431, "Request Header Fields Too Large", "%s", what);
     return lc_fault_lead(fault, "Error parsing headers:");
 }

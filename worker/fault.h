@@ -9,6 +9,7 @@ struct lc_fault {
     int status;
     const char *reason;
     const char *lead; /* what the page says before the text, which it then quotes */
+    const char *page; /* what it says instead of the text                         */
     char text[512];
 };
 
@@ -16,8 +17,11 @@ struct lc_fault {
 bool lc_fault_set(struct lc_fault *fault, int status, const char *reason,
                   const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* For the fault that was set just now: the log has the text alone. */
+/* For the fault that was set just now: the log has the text alone. The lead may be empty. */
 bool lc_fault_lead(struct lc_fault *fault, const char *lead);
+
+/* The same: the text is for the log alone, and the page says this. */
+bool lc_fault_page(struct lc_fault *fault, const char *page);
 
 /* 400; `format` has one %s, for `what` in Python's repr form: 'a\r\x1b'. */
 bool lc_fault_bad(struct lc_fault *fault, const char *format, struct lc_slice what);
@@ -25,7 +29,7 @@ bool lc_fault_bad(struct lc_fault *fault, const char *format, struct lc_slice wh
 /* The same for a field name, which is shown in upper case. */
 bool lc_fault_bad_name(struct lc_fault *fault, const char *format, struct lc_slice name);
 
-/* 431: too many fields, or " size": a too long one. */
+/* 431: which limit of the head was passed. */
 bool lc_fault_limit(struct lc_fault *fault, const char *what);
 
 /* What the page says. */

@@ -2,61 +2,116 @@
 
 #include "app/request.h"
 #include "base/mem.h"
+#include "base/token.h"
+#include "worker/rules.h"
+#include "worker/unfold.h"
 
 #include <string.h>
 
-enum {
-    LINES_MAX = 32768,    /* of one head, counted with what is dropped            */
-    OVERHEAD_MAX = 16384, /* chunk extensions or trailers without any body, bytes */
-};
+enum { LINES_MAX = 32768 }; /* of one head, counted with what is dropped */
 
 /* --- where the head ends ------------------------------------------------------------------ */
 
-/* Looks at each complete line once, however the bytes arrive. 1: the head is complete and
- * `*length` long; 0: not yet; -1: fault. */
-static int find_end(struct lc_http1 *http1, struct lc_slice head, size_t *length)
+static bool take_request_line(struct lc_http1 *http1, struct lc_slice line, bool has_cr)
+{
+    http1->fields_start = http1->line_start;
+    if (!lc_policy_line_length(&http1->policy, line.len))
+        return false;
+    if (!has_cr)
+        line.len++; /* show the LF in the message */
+    return lc_policy_line(&http1->policy, line);
+}
+
+/* Where the field begins to which the line at `start` belongs: a fold goes on with an earlier one. */
+static size_t field_of(const struct lc_http1 *http1, struct lc_slice head, size_t start)
+{
+    bool is_fold = http1->line_count > 0 && start < head.len &&
+                   lc_is_blank(head.at[start]);
+
+    return is_fold ? http1->field_start : start;
+}
+
+static bool take_first_line(struct lc_http1 *http1, struct lc_slice line)
+{
+    struct lc_policy *policy = &http1->policy;
+
+    if (!lc_policy_field_line(policy, line))
+        return false;
+    if (policy->rules->strips_name_spaces)
+        http1->has_odd_lines |= lc_policy_strips(policy, line);
+    return true;
+}
+
+static bool take_field_line(struct lc_http1 *http1, struct lc_slice head,
+                            struct lc_slice line)
+{
+    struct lc_policy *policy = &http1->policy;
+    size_t start = (size_t)(line.at - head.at);
+
+    http1->field_start = field_of(http1, head, start);
+    if (http1->field_start == start) {
+        if (!take_first_line(http1, line))
+            return false;
+    } else {
+        size_t len = start + line.len - http1->field_start;
+
+        if (!lc_policy_fold(policy, (struct lc_slice){head.at + http1->field_start, len}))
+            return false;
+        http1->has_odd_lines = true;
+    }
+    if (++http1->line_count > LINES_MAX)
+        return lc_fault_limit(policy->fault, "limit request headers fields");
+    return lc_policy_head_length(policy, http1->line_start - http1->fields_start);
+}
+
+/* RFC 9112, 2.2 lets a lone LF end a line: whoever does so sees other fields than we. */
+static bool bad_line_end(struct lc_http1 *http1, struct lc_slice head,
+                         struct lc_slice line)
+{
+    size_t start = (size_t)(line.at - head.at);
+    size_t len = start + line.len - field_of(http1, head, start);
+
+    if (lc_policy_open_line(&http1->policy, len))
+        lc_fault_bad(http1->policy.fault, "Invalid HTTP Header: %s", line);
+    return false;
+}
+
+enum found { NO_END, END, FAULT };
+
+/* Looks at each complete line once, however the bytes arrive. `*length` is that of the head when
+ * its end is found. What is said of a line that is not complete holds for the whole one. */
+static enum found find_end(struct lc_http1 *http1, struct lc_slice head, size_t *length)
 {
     struct lc_policy *policy = &http1->policy;
 
     for (;;) {
         const char *newline = memchr(head.at + http1->scanned, '\n',
                                      head.len - http1->scanned);
+        size_t start = http1->line_start;
+
         if (newline == NULL) {
+            size_t len = head.len - field_of(http1, head, start);
+
             http1->scanned = head.len;
-            return lc_policy_open_line(policy, head.len - http1->line_start) ? 0 : -1;
+            return lc_policy_open_line(policy, len) ? NO_END : FAULT;
         }
-        struct lc_slice line = {head.at + http1->line_start,
-                                (size_t)(newline - head.at) - http1->line_start};
+        struct lc_slice line = {head.at + start, (size_t)(newline - head.at) - start};
         bool has_cr = line.len > 0 && line.at[line.len - 1] == '\r';
 
         line.len -= has_cr;
         http1->line_start = http1->scanned = (size_t)(newline + 1 - head.at);
         if (!policy->has_line) {
-            if (!lc_policy_line_length(policy, line.len))
-                return -1;
-            if (!has_cr)
-                line.len++; /* show the LF in the message */
-            if (!lc_policy_line(policy, line))
-                return -1;
-            continue;
-        }
-        if (!has_cr) {
-            lc_fault_bad(policy->fault, "Invalid HTTP Header: %s", line);
-            return -1;
-        }
-        if (line.len == 0) {
+            if (!take_request_line(http1, line, has_cr))
+                return FAULT;
+        } else if (!has_cr) {
+            bad_line_end(http1, head, line);
+            return FAULT;
+        } else if (line.len == 0) {
             *length = http1->line_start;
-            return 1;
+            return END;
+        } else if (!take_field_line(http1, head, line)) {
+            return FAULT;
         }
-        if (++http1->field_count > LINES_MAX) {
-            lc_fault_limit(policy->fault, "");
-            return -1;
-        }
-        if (!lc_policy_head_length(policy, http1->line_start))
-            return -1;
-        if (!lc_policy_field_line(policy, line, http1->previous))
-            return -1;
-        http1->previous = line;
     }
 }
 
@@ -92,47 +147,25 @@ static int on_headers_complete(llhttp_t *parser)
     /* Codings without chunked: there is no telling where the body ends, so there is none. */
     if (!request->is_chunked_body)
         parser->flags &= (uint16_t)~F_TRANSFER_ENCODING;
-    return 0;
-}
-
-static bool bad_body(struct lc_http1 *http1, const char *why)
-{
-    return lc_fault_set(http1->policy.fault, 400, "Bad Request",
-                        "Invalid chunked body: %s", why);
-}
-
-/* llhttp takes any two bytes for the CRLF behind a chunk. */
-static bool check_crlf(struct lc_http1 *http1, struct lc_slice bytes)
-{
-    for (; http1->crlf_owed > 0 && bytes.len > 0; bytes.at++, bytes.len--)
-        if (*bytes.at != (http1->crlf_owed-- == 2 ? '\r' : '\n'))
-            return bad_body(http1, "a chunk does not end in CRLF");
-    return true;
+    /* llhttp frames the body: it must have understood what we have. */
+    return request->is_chunked_body == ((parser->flags & F_CHUNKED) != 0) ? 0 : HPE_USER;
 }
 
 static int on_body(llhttp_t *parser, const char *at, size_t len)
 {
     struct lc_http1 *http1 = parser->data;
-    struct lc_slice rest = {at + len, (size_t)(http1->bytes_end - at) - len};
 
-    http1->body_end = rest.at;
-    if (http1->policy.request->is_chunked_body && parser->content_length == 0) {
-        http1->crlf_owed = 2;
-        if (!check_crlf(http1, rest))
-            return HPE_USER;
-    }
     return http1->on_body(http1->owner, (struct lc_slice){at, len}, http1->policy.fault)
                ? 0
                : HPE_USER;
 }
 
-/* take_body looks at what stands before and behind a chunk: llhttp lets too much pass. */
 static int on_chunk_header(llhttp_t *parser)
 {
     struct lc_http1 *http1 = parser->data;
 
-    http1->has_last_chunk = parser->content_length == 0;
-    return HPE_PAUSED;
+    http1->chunks.left = parser->content_length;
+    return 0;
 }
 
 static int on_message_complete(llhttp_t *parser)
@@ -187,28 +220,28 @@ static bool take_fields(struct lc_http1 *http1, struct lc_slice fields)
     http1->parser.data = http1;
 
     llhttp_errno_t code = llhttp_execute(&http1->parser, fields.at, fields.len);
-    const char *stop = llhttp_get_error_pos(&http1->parser);
     if (code == HPE_OK && http1->is_past_head)
         return true;
-    if (code == HPE_PAUSED && http1->is_complete && stop == fields.at + fields.len)
+    if (code == HPE_PAUSED && http1->is_complete &&
+        llhttp_get_error_pos(&http1->parser) == fields.at + fields.len)
         return true;
-    if (code == HPE_UNEXPECTED_CONTENT_LENGTH || code == HPE_INVALID_CONTENT_LENGTH ||
-        code == HPE_INVALID_TRANSFER_ENCODING)
-        return lc_policy_bad_framing(&http1->policy,
-                                     code == HPE_INVALID_TRANSFER_ENCODING);
-    return lc_policy_explain(&http1->policy, fields, stop);
+    return lc_policy_judge(&http1->policy, fields);
 }
 
 /* --- from outside -------------------------------------------------------------------------- */
 
 void lc_http1_begin(struct lc_http1 *http1, struct lc_request *request,
-                    const struct lc_limits *limits, bool is_trusted,
-                    struct lc_fault *fault)
+                    const struct lc_rules *rules, bool is_trusted, struct lc_fault *fault)
 {
     memset((char *)http1 + sizeof(http1->parser), 0,
            sizeof(*http1) - sizeof(http1->parser));
     http1->policy = (struct lc_policy){
-        .request = request, .limits = limits, .fault = fault, .is_trusted = is_trusted};
+        .request = request,
+        .rules = rules,
+        .fault = fault,
+        .is_trusted = is_trusted,
+        .scheme_lengths = is_trusted ? rules->scheme_lengths : 0,
+    };
 }
 
 void lc_http1_move(struct lc_http1 *http1, const char *head)
@@ -221,8 +254,6 @@ void lc_http1_move(struct lc_http1 *http1, const char *head)
         return;
     request->method.at = head + (request->method.at - from);
     request->target.at = head + (request->target.at - from);
-    if (http1->previous.len != 0)
-        http1->previous.at = head + (http1->previous.at - from);
 }
 
 enum lc_http1_result lc_http1_head(struct lc_http1 *http1, struct lc_slice head,
@@ -234,45 +265,90 @@ enum lc_http1_result lc_http1_head(struct lc_http1 *http1, struct lc_slice head,
     *used = 0;
     lc_http1_move(http1, head.at);
     switch (find_end(http1, head, &length)) {
-    case 0: return LC_HTTP1_MORE;
-    case 1: break;
-    default: return LC_HTTP1_FAIL;
+    case NO_END: return LC_HTTP1_MORE;
+    case FAULT: return LC_HTTP1_FAIL;
+    case END: break;
     }
 
-    const char *line_end = memchr(request->target.at, '\n', length);
-    const char *fields = line_end + 1;
-    size_t fields_len = (size_t)(head.at + length - fields);
-    if (!take_fields(http1, (struct lc_slice){fields, fields_len}))
+    struct lc_slice fields = {head.at + http1->fields_start,
+                              length - http1->fields_start};
+    if (http1->has_odd_lines)
+        fields = lc_unfold(&request->arena, fields,
+                           http1->policy.rules->strips_name_spaces);
+    if (!take_fields(http1, fields))
         return LC_HTTP1_FAIL;
     lc_request_split_target(request);
     *used = length;
     return http1->is_complete ? LC_HTTP1_DONE : LC_HTTP1_HEAD;
 }
 
-/* Chunks or a body of known length. */
-static bool take_body(struct lc_http1 *http1, struct lc_slice bytes, size_t *used)
+static bool bad_body(struct lc_http1 *http1)
 {
-    if (!check_crlf(http1, bytes))
+    return lc_fault_set(http1->policy.fault, 400, "Bad Request",
+                        "Invalid chunked body: %s",
+                        llhttp_get_error_reason(&http1->parser));
+}
+
+/* The next bytes of a body of known length. */
+static bool take_measured(struct lc_http1 *http1, struct lc_slice bytes, size_t *used)
+{
+    llhttp_errno_t code = llhttp_execute(&http1->parser, bytes.at, bytes.len);
+
+    *used = bytes.len;
+    if (code == HPE_OK)
+        return true;
+    *used = (size_t)(llhttp_get_error_pos(&http1->parser) - bytes.at);
+    return (code == HPE_PAUSED && http1->is_complete) || bad_body(http1);
+}
+
+/* Bytes of a chunk, or the line that we have made of what stands before it. */
+static bool decode(struct lc_http1 *http1, struct lc_slice bytes)
+{
+    return llhttp_execute(&http1->parser, bytes.at, bytes.len) == HPE_OK ||
+           bad_body(http1);
+}
+
+/* Between two chunks. */
+static bool take_chunk_line(struct lc_http1 *http1, struct lc_slice bytes, size_t *used)
+{
+    struct lc_chunks *chunks = &http1->chunks;
+
+    if (!lc_chunks_read(chunks, bytes, used, http1->policy.fault))
         return false;
-    for (const char *at = bytes.at;;) {
-        llhttp_errno_t failed = llhttp_execute(&http1->parser, at,
-                                               (size_t)(http1->bytes_end - at));
-        if (failed == HPE_OK) {
-            *used = bytes.len;
-            return true;
-        }
-        at = llhttp_get_error_pos(&http1->parser);
-        *used = (size_t)(at - bytes.at);
-        if (failed != HPE_PAUSED)
-            return bad_body(http1, llhttp_get_error_reason(&http1->parser));
-        if (http1->is_complete)
-            return true;
-        if (at[-1] != '\n') /* llhttp takes any byte behind the CR */
-            return bad_body(http1, "a chunk's size does not end in CRLF");
-        if (http1->has_last_chunk)
-            return true;
-        llhttp_resume(&http1->parser);
+    if (chunks->state != LC_CHUNK_DATA)
+        return true;
+    if (!decode(http1, lc_chunks_line(chunks)))
+        return false;
+    http1->has_last_chunk = chunks->left == 0;
+    if (chunks->left > UINT64_MAX - http1->body_len) /* no body is that long */
+        chunks->left = UINT64_MAX - http1->body_len;
+    http1->body_len += chunks->left;
+    return lc_policy_body_length(&http1->policy, http1->body_len);
+}
+
+static bool take_chunk(struct lc_http1 *http1, struct lc_slice bytes, size_t *used)
+{
+    struct lc_chunks *chunks = &http1->chunks;
+
+    *used = bytes.len < chunks->left ? bytes.len : (size_t)chunks->left;
+    chunks->left -= *used;
+    if (chunks->left == 0)
+        chunks->state = LC_CHUNK_CR;
+    return decode(http1, (struct lc_slice){bytes.at, *used});
+}
+
+static bool take_chunks(struct lc_http1 *http1, struct lc_slice bytes, size_t *used)
+{
+    for (*used = 0; *used < bytes.len && !http1->has_last_chunk;) {
+        struct lc_slice rest = {bytes.at + *used, bytes.len - *used};
+        size_t more;
+
+        if (!(http1->chunks.state == LC_CHUNK_DATA ? take_chunk(http1, rest, &more)
+                                                   : take_chunk_line(http1, rest, &more)))
+            return false;
+        *used += more;
     }
+    return true;
 }
 
 static bool take_trailers(struct lc_http1 *http1, struct lc_slice bytes, size_t *used)
@@ -286,12 +362,12 @@ static bool take_trailers(struct lc_http1 *http1, struct lc_slice bytes, size_t 
 enum lc_http1_result lc_http1_body(struct lc_http1 *http1, struct lc_slice bytes,
                                    size_t *used)
 {
+    bool is_chunked = http1->policy.request->is_chunked_body;
     size_t more = 0;
 
     *used = 0;
-    http1->body_end = bytes.at;
-    http1->bytes_end = bytes.at + bytes.len;
-    if (!http1->has_last_chunk && !take_body(http1, bytes, used))
+    if (!(is_chunked ? take_chunks(http1, bytes, used)
+                     : take_measured(http1, bytes, used)))
         return LC_HTTP1_FAIL;
     if (http1->has_last_chunk) {
         struct lc_slice rest = {bytes.at + *used, bytes.len - *used};
@@ -300,20 +376,10 @@ enum lc_http1_result lc_http1_body(struct lc_http1 *http1, struct lc_slice bytes
             return LC_HTTP1_FAIL;
         *used += more;
     }
-    if (http1->is_complete)
-        return LC_HTTP1_DONE;
-    /* Bytes since the last piece of body; a client must not keep us busy with framing. */
-    size_t framing = (size_t)(bytes.at + *used - http1->body_end);
-    http1->overhead = http1->body_end == bytes.at ? http1->overhead + framing : framing;
-    if (http1->overhead > OVERHEAD_MAX) {
-        lc_fault_set(http1->policy.fault, 400, "Bad Request",
-                     "Chunk extensions or trailers are too large");
-        return LC_HTTP1_FAIL;
-    }
-    return LC_HTTP1_MORE;
+    return http1->is_complete ? LC_HTTP1_DONE : LC_HTTP1_MORE;
 }
 
 uint64_t lc_http1_content_length(const struct lc_http1 *http1)
 {
-    return http1->policy.request->is_chunked_body ? 0 : http1->parser.content_length;
+    return http1->policy.content_length;
 }

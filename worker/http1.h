@@ -4,6 +4,7 @@
  * never depends on where the bytes were cut. llhttp splits fields and decodes bodies; the request
  * line and all rules on names, numbers and framing are ours (policy.h). */
 #pragma once
+#include "worker/chunks.h"
 #include "worker/policy.h"
 #include "worker/trailers.h"
 
@@ -33,26 +34,27 @@ struct lc_http1 {
     lc_http1_body_fn on_body;
     void *owner;
 
-    size_t scanned;     /* bytes of the head known to hold no end of it     */
-    size_t line_start;  /* of the line that is being scanned                */
-    size_t field_count; /* lines scanned behind the request line            */
-    bool is_complete;
+    /* The head, in bytes from its beginning. */
+    size_t scanned;      /* known to hold no end of it                        */
+    size_t line_start;   /* of the line that is being scanned                 */
+    size_t fields_start; /* behind the request line                           */
+    size_t field_start;  /* of the line's field: another line, if it is folded */
+    size_t line_count;   /* lines scanned behind the request line             */
+    bool has_odd_lines;  /* that llhttp must not see as they are              */
     bool is_past_head;
-    size_t overhead;       /* framing bytes since the last byte of body    */
-    const char *body_end;  /* of the last piece of body in this call       */
-    const char *bytes_end; /* of all bytes in this call                    */
-    unsigned crlf_owed;    /* bytes of the CRLF behind a chunk to come yet */
-    bool has_last_chunk;
-    struct lc_trailers trailers;
-    struct lc_slice previous; /* the field line before the one in hand      */
-    const char *line_base;    /* where the head was when its line was read    */
+    bool is_complete;
+    const char *line_base; /* where the head was when its line was read */
+    struct lc_slice field; /* the name that waits for its value         */
 
-    struct lc_slice field; /* the name that waits for its value */
+    uint64_t body_len;
+    bool has_last_chunk;
+    struct lc_chunks chunks;
+    struct lc_trailers trailers;
 };
 
 /* Starts a request. `request` is empty and has its arena. */
 void lc_http1_begin(struct lc_http1 *http1, struct lc_request *request,
-                    const struct lc_limits *limits, bool is_trusted,
+                    const struct lc_rules *rules, bool is_trusted,
                     struct lc_fault *fault);
 
 /* `head` holds every byte since the request began. On HEAD and DONE `*used` tells how long the

@@ -5,6 +5,7 @@
 #include "config/config.h"
 #include "worker/conn.h"
 #include "worker/exchange.h"
+#include "worker/greeting.h"
 #include "worker/reply.h"
 
 #include <licorne/error.h>
@@ -78,7 +79,8 @@ void lc_intake_late(struct lc_conn *conn)
         size_t used;
 
         exchange->head = (struct lc_slice){conn->pending, conn->pending_len};
-        lc_http1_head(&exchange->http1, exchange->head, &used); /* for the log line */
+        if (conn->is_greeted)
+            lc_http1_head(&exchange->http1, exchange->head, &used); /* for the log line */
     }
     refuse(conn, 408, "Request Timeout",
            is_head ? "The request head did not arrive in time"
@@ -198,7 +200,28 @@ void lc_intake_take_back(struct lc_conn *conn)
         conn->lingers = true;
 }
 
+/* A proxy may announce a client some time before that client asks for anything. */
+static void await_first_request(struct lc_conn *conn)
+{
+    lc_conn_enter(conn, LC_CONN_IDLE);
+    lc_conn_await_head(conn);
+}
+
 /* A step through the input. Tells whether it got further, with the input shortened. */
+static bool take_greeting(struct lc_conn *conn, struct lc_slice *input)
+{
+    switch (lc_greeting_read(conn, input, &exchange_of(conn)->fault)) {
+    case LC_PROXY_MORE: return false;
+    case LC_PROXY_NONE: return true;
+    case LC_PROXY_DONE:
+        if (input->len == 0)
+            await_first_request(conn);
+        return true;
+    case LC_PROXY_FAIL: refuse_fault(conn); return false;
+    }
+    return false;
+}
+
 static bool take_head(struct lc_conn *conn, struct lc_slice *input)
 {
     struct lc_exchange *exchange = exchange_of(conn);
@@ -253,7 +276,10 @@ static void take_input(struct lc_conn *conn, struct lc_slice input)
             lc_server_start_call(conn->server);
             lc_conn_enter(conn, LC_CONN_READING);
             break;
-        case LC_CONN_READING: goes_on = take_head(conn, &input); break;
+        case LC_CONN_READING:
+            goes_on = conn->is_greeted ? take_head(conn, &input)
+                                       : take_greeting(conn, &input);
+            break;
         case LC_CONN_RECEIVING: goes_on = take_body(conn, &input); break;
         case LC_CONN_HANDLING:
         case LC_CONN_REPLYING: goes_on = false; break;

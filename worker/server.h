@@ -5,7 +5,9 @@
 #pragma once
 #include "base/list.h"
 #include "worker/date.h"
+#include "worker/dropped.h"
 #include "worker/http1.h"
+#include "worker/rules.h"
 
 #include <licorne/slice.h>
 
@@ -85,7 +87,8 @@ struct lc_server {
     struct lc_exchange *free_exchanges; /* a pool, linked by their own memory */
     unsigned free_exchange_count;
 
-    struct lc_limits limits;
+    struct lc_rules rules;
+    struct lc_dropped dropped;
     uint64_t requests;
     uint32_t in_flight;       /* requests that the application has */
     uint64_t heartbeat_ms;    /* the longest sleep of the loop */

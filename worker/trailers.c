@@ -3,7 +3,6 @@
 #include "base/mem.h"
 #include "base/token.h"
 #include "worker/fault.h"
-#include "worker/policy.h"
 
 /* Fields that would say something else about the request now that it is over. */
 static bool is_forbidden(struct lc_slice name)
@@ -70,8 +69,11 @@ static bool read_byte(struct lc_trailers *trailers, char c, struct lc_fault *fau
 bool lc_trailers_read(struct lc_trailers *trailers, struct lc_slice bytes, size_t *used,
                       struct lc_fault *fault)
 {
-    for (*used = 0; *used < bytes.len && trailers->state != LC_TRAILERS_DONE; ++*used)
+    for (*used = 0; *used < bytes.len && trailers->state != LC_TRAILERS_DONE; ++*used) {
+        if (++trailers->size > LC_TRAILERS_MAX)
+            return lc_fault_limit(fault, "max buffer headers");
         if (!read_byte(trailers, bytes.at[*used], fault))
             return false;
+    }
     return true;
 }

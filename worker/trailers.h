@@ -8,6 +8,8 @@
 
 struct lc_fault;
 
+enum { LC_TRAILERS_MAX = 16 * 1024 }; /* bytes of all of them */
+
 enum lc_trailers_state {
     LC_TRAILERS_LINE, /* a name or the last CRLF comes now */
     LC_TRAILERS_NAME,
@@ -20,6 +22,7 @@ enum lc_trailers_state {
 /* All zero at first. */
 struct lc_trailers {
     enum lc_trailers_state state;
+    size_t size; /* bytes read */
     size_t name_len;
     char name[sizeof(
         "Transfer-Encoding")]; /* as much of it as tells whether it may be here */

@@ -310,7 +310,8 @@ static void init(struct lc_server *server, const struct lc_inherit *inherit)
         .retire_at = retirement(inherit->config),
         .heartbeat_ms = heartbeat_every(inherit->config),
     };
-    lc_limits_init(&server->limits, inherit->config);
+    lc_rules_init(&server->rules, inherit->config);
+    server->rules.dropped = &server->dropped;
     lc_list_init(&server->conns);
     lc_list_init(&server->held);
     for (int kind = 0; kind < LC_DEADLINE_COUNT; kind++)
@@ -426,6 +427,7 @@ static void tear_down(struct lc_server *server)
         close_loop(server);
     lc_lender_destroy(server->lender);
     lc_exchange_free_all(server);
+    lc_rules_deinit(&server->rules);
     free(server->acceptors);
     free(server->turn);
     free(server->read_buffer);

@@ -28,6 +28,12 @@ struct lc_endpoints {
     const char *server_addr; /* the listening socket's own address, or unix path   */
     const char *server_port; /* "8000"; NULL on a unix socket                      */
     bool is_unix;
+
+    /* Where a proxy announced the client by the PROXY protocol, else NULL. `remote_addr` and
+     * `remote_port` are the client's then. */
+    const char *proxy_protocol; /* "TCP4", "TCP6", "LOCAL", "UNSPEC"         */
+    const char *proxy_addr;     /* where the client connected to; NULL with  */
+    const char *proxy_port;     /* LOCAL and UNSPEC, which name no client    */
 };
 
 /* A place for a controller to keep something with a connection (a cached object). `release` is

@@ -1,5 +1,6 @@
 """What the process tests serve: `application` calls the function that the path names."""
 import hashlib
+import json
 import os
 import threading
 import time
@@ -33,6 +34,12 @@ def chunks(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     for word in (b"one ", b"", b"two ", b"three"):
         yield word
+
+
+def environ(environ, start_response):
+    """All texts of the environ, as JSON."""
+    texts = {key: value for key, value in environ.items() if isinstance(value, str)}
+    return text(start_response, json.dumps(texts).encode())
 
 
 def target(environ, start_response):
@@ -99,5 +106,5 @@ def fork_later(environ, start_response):
 
 
 ROUTES = {function.__name__: function for function in (
-    hello, pid, echo, chunks, target, slow, file, stream, fail, complain,
+    hello, pid, echo, chunks, environ, target, slow, file, stream, fail, complain,
     complain_later, fork, fork_later)}

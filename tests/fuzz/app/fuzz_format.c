@@ -57,8 +57,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct lc_endpoints endpoints[] = {
-        {"192.0.2.7", "51234", "127.0.0.1", "8000", false},
-        {"", NULL, "/run/licorne.sock", NULL, true},
+        {.remote_addr = "192.0.2.7",
+         .remote_port = "51234",
+         .server_addr = "127.0.0.1",
+         .server_port = "8000"},
+        {.remote_addr = "", .server_addr = "/run/licorne.sock", .is_unix = true},
     };
     static const char *const right[] = {
         "%(r)s",          "%(u)s",    "%(f)s",    "%(a).9s",

@@ -74,8 +74,10 @@ static const struct lc_host_ops host = {
 /* A request for `target` that must stay as long as the request does. One at a time. */
 static struct lc_request *given_request(const char *method, const char *target)
 {
-    static const struct lc_endpoints endpoints = {"192.0.2.7", "51234", "127.0.0.1",
-                                                  "8000", false};
+    static const struct lc_endpoints endpoints = {.remote_addr = "192.0.2.7",
+                                                  .remote_port = "51234",
+                                                  .server_addr = "127.0.0.1",
+                                                  .server_port = "8000"};
     static _Alignas(16) char block[8192];
     static struct lc_keep keep;
     static struct lc_request request;

@@ -154,7 +154,8 @@ static void what_was_not_sent_is_a_dash(void **state)
 
 static void a_unix_socket_has_no_address(void **state)
 {
-    static const struct lc_endpoints endpoints = {"", NULL, "/run/shop.sock", NULL, true};
+    static const struct lc_endpoints endpoints = {
+        .remote_addr = "", .server_addr = "/run/shop.sock", .is_unix = true};
     struct lc_request *request = given_request("GET", "/");
     const char *format = "%(h)s|%({REMOTE_PORT}e)s|%({SERVER_NAME}e)s|%({SERVER_PORT}e)s";
 

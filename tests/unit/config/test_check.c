@@ -13,6 +13,7 @@ static const char *other_value(const struct lc_setting *setting)
     case LC_LIST: return "other";
     case LC_INT:
     case LC_SECONDS:
+    case LC_BYTES:
     case LC_MODE:
     case LC_USER:
     case LC_GROUP: break;
@@ -63,11 +64,6 @@ static void a_refusal_names_the_source(void **state)
     assert_refused("preload_app (--preload on the command line): " NOT_AVAILABLE
                    "each worker loads the application for itself",
                    "--preload");
-    setenv("FORWARDED_ALLOW_IPS", "*", 1);
-    assert_refused(
-        "forwarded_allow_ips (environment variable FORWARDED_ALLOW_IPS): " NOT_AVAILABLE
-        "header fields of a proxy are not believed from anyone yet",
-        NULL);
 }
 
 static void sync_and_gthread_are_the_kinds_of_workers(void **state)
@@ -105,6 +101,70 @@ static void limits_are_brought_into_gunicorns_bounds(void **state)
     assert_int_equal(config->limit_request_line, 0);
     assert_int_equal(config->limit_request_fields, 32768);
     assert_int_equal(config->limit_request_field_size, 100000);
+}
+
+static void a_body_may_be_larger_than_an_int(void **state)
+{
+    assert_true(loaded("--limit-request-body", "8589934592")->limit_request_body ==
+                INT64_C(8589934592));
+    assert_int_equal(loaded(NULL)->limit_request_body, 0);
+    assert_refused("limit_request_body (--limit-request-body on the command line): -1 is "
+                   "negative: 0 or more is needed",
+                   "--limit-request-body", "-1");
+    assert_refused("limit_request_body (--limit-request-body on the command line): "
+                   "99999999999999999999 is too large: at most 1152921504606846976",
+                   "--limit-request-body", "99999999999999999999");
+}
+
+static void trusted_proxies_are_addresses_and_networks(void **state)
+{
+    setenv("FORWARDED_ALLOW_IPS", "*", 1);
+    assert_string_equal(loaded(NULL)->forwarded_allow_ips, "*");
+    setenv("FORWARDED_ALLOW_IPS", "10.0.0.1/8", 1);
+    assert_refused("forwarded_allow_ips (environment variable FORWARDED_ALLOW_IPS): "
+                   "'10.0.0.1/8' has host bits set",
+                   NULL);
+    unsetenv("FORWARDED_ALLOW_IPS");
+    assert_non_null(loaded("--forwarded-allow-ips", "10.0.0.0/8,::1"));
+    assert_refused("proxy_allow_ips (--proxy-allow-from on the command line): "
+                   "'localhost' is no IP address or network: write 10.0.0.1, 10.0.0.0/8, "
+                   "::1 or *",
+                   "--proxy-allow-from", "localhost");
+}
+
+static void words_are_read_in_any_case_and_kept_in_one(void **state)
+{
+    static const char *const versions[][2] = {
+        {"OFF", "off"}, {"False", "off"}, {"0", "off"},     {"none", "off"}, {"V1", "v1"},
+        {"v2", "v2"},   {"auto", "auto"}, {"True", "auto"}, {"1", "auto"},
+    };
+
+    for (size_t i = 0; i < LC_COUNT(versions); i++)
+        assert_string_equal(loaded("--proxy-protocol", versions[i][0])->proxy_protocol,
+                            versions[i][1]);
+    assert_string_equal(loaded("--proxy-protocol")->proxy_protocol, "auto");
+    assert_string_equal(loaded("--header-map", "Refuse")->header_map, "refuse");
+    assert_refused("proxy_protocol (--proxy-protocol on the command line): 'v3' is none "
+                   "of off, v1, v2, auto",
+                   "--proxy-protocol=v3");
+    assert_refused("header_map (--header-map on the command line): 'keep' is none of "
+                   "drop, refuse, dangerous",
+                   "--header-map", "keep");
+}
+
+static void names_of_header_fields_are_checked(void **state)
+{
+    assert_non_null(loaded("--forwarder-headers", "SCRIPT_NAME, REMOTE_USER,*"));
+    assert_refused("forwarder_headers (--forwarder-headers on the command line): "
+                   "'REMOTE USER' is no name of a header field",
+                   "--forwarder-headers", "A,REMOTE USER");
+    given_file(*state, "shop.ini",
+               "[server]\nsecure_scheme_headers = X-FORWARDED-PROTO=https, X-S=on\n");
+    assert_non_null(loaded("-c", "shop.ini"));
+    given_file(*state, "shop.ini", "[server]\nsecure_scheme_headers = {'A' 'b'}\n");
+    assert_refused("shop.ini:2: secure_scheme_headers: a colon is missing at ''b'}': "
+                   "write NAME=value, NAME=value or {'NAME': 'value'}",
+                   "-c", "shop.ini");
 }
 
 static void addresses_are_read_before_anything_starts(void **state)
@@ -173,6 +233,10 @@ int main(void)
         TEST(sync_and_gthread_are_the_kinds_of_workers),
         TEST(more_threads_than_one_mean_gthread),
         TEST(limits_are_brought_into_gunicorns_bounds),
+        TEST(a_body_may_be_larger_than_an_int),
+        TEST(trusted_proxies_are_addresses_and_networks),
+        TEST(words_are_read_in_any_case_and_kept_in_one),
+        TEST(names_of_header_fields_are_checked),
         TEST(addresses_are_read_before_anything_starts),
         TEST(directories_must_exist),
         TEST(raw_env_needs_names_and_values),

@@ -304,7 +304,10 @@ bool lc_log_enabled(enum lc_level level)
 /* ---- given ---- */
 
 struct lc_keep connection;
-static const struct lc_endpoints tcp = {"192.0.2.7", "51234", "0.0.0.0", "8000", false};
+static const struct lc_endpoints tcp = {.remote_addr = "192.0.2.7",
+                                        .remote_port = "51234",
+                                        .server_addr = "0.0.0.0",
+                                        .server_port = "8000"};
 
 static int hex(char c)
 {

@@ -15,7 +15,8 @@
 
 static const struct lc_app_ops *wsgi;
 static void *app;
-static const struct lc_endpoints on_unix = {"", NULL, "/run/app.sock", NULL, true};
+static const struct lc_endpoints on_unix = {
+    .remote_addr = "", .server_addr = "/run/app.sock", .is_unix = true};
 
 static struct lc_app_options options_for(const char *spec)
 {
@@ -290,7 +291,10 @@ static void a_unix_socket_takes_its_name_from_host(void **state)
 
 static void each_connection_has_its_own_peer(void **state)
 {
-    static const struct lc_endpoints other = {"2001:db8::7", "7", "::1", "81", false};
+    static const struct lc_endpoints other = {.remote_addr = "2001:db8::7",
+                                              .remote_port = "7",
+                                              .server_addr = "::1",
+                                              .server_port = "81"};
     struct lc_keep keep = {0};
     struct lc_request r;
 

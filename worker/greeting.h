@@ -1,0 +1,13 @@
+/* worker/greeting.h — what may stand on a connection before its first request: a proxy's word on whom
+ * it speaks for. It holds good for all requests of the connection. */
+#pragma once
+#include "worker/proxy.h"
+
+#include <licorne/slice.h>
+
+struct lc_conn;
+struct lc_fault;
+
+/* All bytes of an ungreeted connection so far; `input` is shortened by those that were a greeting. */
+enum lc_proxy_result lc_greeting_read(struct lc_conn *conn, struct lc_slice *input,
+                                      struct lc_fault *fault);
