@@ -74,6 +74,7 @@ struct lc_response {
     bool is_started, is_ended;
     bool is_chunked;
     bool is_bodiless; /* HEAD, 1xx, 204, 304 */
+    bool is_upgrade;  /* Connection: upgrade was asked for */
     bool keeps;       /* Connection: keep-alive was promised */
     bool was_cut;     /* more bytes than Content-Length came */
     bool was_dropped; /* there were bytes, and a status that allows none */

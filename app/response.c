@@ -3,6 +3,7 @@
  * Status and fields are gathered in the request's arena; the head is composed once, when the
  * first byte of the body (or the end) comes. How bytes leave is the host's business. */
 #include "app/error_page.h"
+#include "app/field.h"
 #include "app/request.h"
 #include "base/identity.h"
 #include "base/mem.h"
@@ -70,25 +71,6 @@ wrong:
 
 /* --- fields ---------------------------------------------------------------------------- */
 
-#define IS(name, literal) lc_slice_equals_nocase(name, LC_SLICE(literal))
-
-/* What belongs to the connection, or is the server's own to say (RFC 9110, 7.6.1). */
-static bool is_the_servers(struct lc_slice name)
-{
-    switch (name.len) {
-    case 2: return IS(name, "TE");
-    case 4: return IS(name, "Date");
-    case 6: return IS(name, "Server");
-    case 7: return IS(name, "Upgrade");
-    case 8: return IS(name, "Trailers");
-    case 10: return IS(name, "Connection") || IS(name, "Keep-Alive");
-    case 17: return IS(name, "Transfer-Encoding");
-    case 18: return IS(name, "Proxy-Authenticate");
-    case 19: return IS(name, "Proxy-Authorization");
-    default: return false;
-    }
-}
-
 static bool parse_length(struct lc_slice text, uint64_t *length)
 {
     uint64_t n = 0;
@@ -108,7 +90,7 @@ static void append_field(struct lc_request *request, struct lc_slice name,
                          struct lc_slice value)
 {
     struct lc_response *response = &request->response;
-    size_t len = name.len + value.len + strlen(": \r\n");
+    size_t len = lc_field_len(name, value);
 
     if (response->fields.len + len > response->fields_room) {
         size_t room = (response->fields.len + len) * 2;
@@ -119,27 +101,20 @@ static void append_field(struct lc_request *request, struct lc_slice name,
         response->fields.at = more;
         response->fields_room = room < 256 ? 256 : room;
     }
-    char *at = (char *)response->fields.at + response->fields.len;
-    memcpy(at, name.at, name.len);
-    at += name.len;
-    *at++ = ':';
-    *at++ = ' ';
-    if (value.len != 0)
-        memcpy(at, value.at, value.len);
-    at += value.len;
-    *at++ = '\r';
-    *at++ = '\n';
+    lc_field_put((char *)response->fields.at + response->fields.len, name, value);
     response->fields.len += len;
 }
 
-static struct lc_slice trimmed(struct lc_slice text)
+/* Of what belongs to the connection an application may ask for one thing: to leave HTTP. */
+static void take_upgrade(struct lc_request *request, struct lc_slice name,
+                         struct lc_slice value)
 {
-    while (text.len > 0 && (*text.at == ' ' || *text.at == '\t'))
-        text.at++, text.len--;
-    while (text.len > 0 &&
-           (text.at[text.len - 1] == ' ' || text.at[text.len - 1] == '\t'))
-        text.len--;
-    return text;
+    if (lc_slice_equals_nocase(name, LC_SLICE("Connection")))
+        request->response.is_upgrade |= lc_slice_equals_nocase(value,
+                                                               LC_SLICE("upgrade"));
+    else if (lc_slice_equals_nocase(name, LC_SLICE("Upgrade")) &&
+             lc_slice_equals_nocase(value, LC_SLICE("websocket")))
+        append_field(request, name, value);
 }
 
 int lc_response_header(struct lc_request *request, struct lc_slice name,
@@ -149,16 +124,13 @@ int lc_response_header(struct lc_request *request, struct lc_slice name,
 
     if (response->is_started)
         return too_late(err);
-    if (!lc_is_token(name))
-        return lc_error_set(err, LC_E_PROTOCOL, "header name '%.*s' is not a token",
-                            name.len > 200 ? 200 : (int)name.len, name.at);
-    if (!lc_is_field_value(value))
-        return lc_error_set(err, LC_E_PROTOCOL,
-                            "the value of header '%.*s' holds a control byte",
-                            name.len > 200 ? 200 : (int)name.len, name.at);
-    value = trimmed(value);
-    if (is_the_servers(name))
+    if (lc_field_check(name, value, err) < 0)
+        return -1;
+    value = lc_field_trim(value);
+    if (lc_field_is_the_servers(name)) {
+        take_upgrade(request, name, value);
         return 0;
+    }
     if (lc_slice_equals_nocase(name, LC_SLICE("Content-Length"))) {
         uint64_t length;
 
@@ -250,7 +222,8 @@ static struct lc_slice compose_head(struct lc_request *request)
         drop_length(response);
     response->is_chunked = !response->has_length && !response->is_bodiless &&
                            request->version > 10;
-    response->keeps = !request->wants_close && request->host->may_keep(request) &&
+    response->keeps = !request->wants_close && response->status != 101 &&
+                      request->host->may_keep(request) &&
                       (response->has_length || response->is_chunked ||
                        response->is_bodiless);
 
@@ -268,8 +241,9 @@ static struct lc_slice compose_head(struct lc_request *request)
     at = put(at, LC_SLICE("\r\n"));
     at = put(at, server);
     at = put(at, date);
-    at = put(at, response->keeps ? LC_SLICE("Connection: keep-alive\r\n")
-                                 : LC_SLICE("Connection: close\r\n"));
+    at = put(at, response->is_upgrade ? LC_SLICE("Connection: upgrade\r\n")
+                 : response->keeps    ? LC_SLICE("Connection: keep-alive\r\n")
+                                      : LC_SLICE("Connection: close\r\n"));
     if (response->is_chunked)
         at = put(at, LC_SLICE("Transfer-Encoding: chunked\r\n"));
     if (response->fields.len != 0)
@@ -299,9 +273,9 @@ static void end_response(struct lc_request *request, bool is_broken)
 }
 
 /* That HEAD shows nothing of it is what applications rely on; with a 204 it is a mistake. */
-static void drop_body(struct lc_request *request, struct lc_slice body)
+static void note_dropped(struct lc_request *request)
 {
-    if (body.len != 0 && !lc_slice_equals(request->method, LC_SLICE("HEAD")))
+    if (!lc_slice_equals(request->method, LC_SLICE("HEAD")))
         request->response.was_dropped = true;
 }
 
@@ -328,7 +302,8 @@ void lc_response_send_owned(struct lc_request *request, struct lc_slice body,
     }
     struct lc_slice head = compose_head(request);
     if (response->is_bodiless) {
-        drop_body(request, body);
+        if (body.len != 0)
+            note_dropped(request);
         request->host->send(request, head, nothing, NULL, NULL);
         if (release != NULL)
             release(owner);
@@ -401,7 +376,9 @@ int lc_response_send_file(struct lc_request *request, int fd, uint64_t offset,
         response->was_cut = true;
         length = lc_response_left(request);
     }
-    if (length > 0 && !has_no_body(request)) {
+    if (length > 0 && has_no_body(request)) {
+        note_dropped(request);
+    } else if (length > 0) {
         struct lc_slice prefix = file_prefix(request, length);
 
         response->written += length;
@@ -426,7 +403,7 @@ enum lc_flow lc_response_write(struct lc_request *request, struct lc_slice piece
     if (!response->is_started)
         head = compose_head(request);
     if (response->is_bodiless) {
-        drop_body(request, piece);
+        note_dropped(request);
         piece.len = 0;
     }
     if (piece.len > lc_response_left(request)) {

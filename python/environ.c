@@ -35,7 +35,8 @@ static PyObject *usual_keys[USUALS];
 
 static struct {
     PyObject *request_method, *server_protocol, *query_string, *script_name,
-        *server_software, *url_scheme, *input, *proxy_protocol, *proxy_addr, *proxy_port;
+        *server_software, *url_scheme, *input, *early_hints, *proxy_protocol, *proxy_addr,
+        *proxy_port;
 } keys;
 
 static struct {
@@ -252,6 +253,8 @@ static int put_rest(struct lc_environ *env, PyObject *dict, struct lc_exchange *
         return -1;
     if (peer->proxy_protocol != NULL && put_proxy(dict, peer) < 0)
         return -1;
+    if (PyDict_SetItem(dict, keys.early_hints, x->early_hints) < 0)
+        return -1;
     return PyDict_SetItem(dict, keys.input, x->input);
 }
 
@@ -336,6 +339,7 @@ static int open_texts(void)
         {&keys.proxy_protocol, "PROXY_PROTOCOL"},
         {&keys.proxy_addr, "PROXY_ADDR"},
         {&keys.proxy_port, "PROXY_PORT"},
+        {&keys.early_hints, "wsgi.early_hints"},
         {&texts.empty, ""},
         {&texts.http, "http"},
         {&texts.https, "https"},
@@ -388,6 +392,7 @@ static int put_constants(struct lc_environ *env, const struct lc_app_options *op
         lc_py_put(t, keys.server_software,
                   lc_py_text(lc_slice(software == NULL ? "licorne" : software))) < 0 ||
         PyDict_SetItem(t, keys.input, Py_None) < 0 ||
+        PyDict_SetItem(t, keys.early_hints, Py_None) < 0 ||
         PyDict_SetItem(t, keys.url_scheme, texts.http) < 0 ||
         PyDict_SetItem(t, keys.request_method, texts.get) < 0 ||
         PyDict_SetItem(t, keys.server_protocol, texts.http_1_1) < 0 ||

@@ -1,5 +1,6 @@
 #include "python/exchange.h"
 
+#include "python/early_hints.h"
 #include "python/gil.h"
 #include "python/input.h"
 #include "python/start_response.h"
@@ -17,6 +18,7 @@ static void dealloc(PyObject *self)
     PyTypeObject *of = Py_TYPE(self);
 
     Py_XDECREF(x->input);
+    Py_XDECREF(x->early_hints);
     Py_XDECREF(x->context);
     PyObject_Free(self);
     Py_DECREF((PyObject *)of);
@@ -76,14 +78,17 @@ struct lc_exchange *lc_exchange_begin(struct lc_request *request)
         return NULL;
     if (x->input == NULL)
         x->input = lc_input_create();
+    if (x->early_hints == NULL)
+        x->early_hints = lc_early_hints_create();
     if (x->context == NULL)
         x->context = lc_py.context_copy();
-    if (x->input == NULL || x->context == NULL) {
+    if (x->input == NULL || x->early_hints == NULL || x->context == NULL) {
         lc_exchange_end(x);
         return NULL;
     }
     x->request = request;
     lc_input_attach(x->input, x);
+    lc_early_hints_attach(x->early_hints, x);
     x->is_file = x->is_at_hand = x->has_status = x->has_body = x->is_gone = false;
     x->is_inside = false;
     return x;
@@ -96,6 +101,8 @@ void lc_exchange_detach(struct lc_exchange *x)
     x->request = NULL;
     if (x->input != NULL)
         lc_input_attach(x->input, NULL);
+    if (x->early_hints != NULL)
+        lc_early_hints_attach(x->early_hints, NULL);
 }
 
 /* ---- calls ---- */
@@ -147,6 +154,8 @@ void lc_exchange_end(struct lc_exchange *x)
     Py_CLEAR(x->target);
     if (x->input != NULL && Py_REFCNT(x->input) != 1)
         Py_CLEAR(x->input);
+    if (x->early_hints != NULL && Py_REFCNT(x->early_hints) != 1)
+        Py_CLEAR(x->early_hints);
     if (x->context != NULL && !is_pristine(x->context))
         Py_CLEAR(x->context);
 

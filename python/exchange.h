@@ -16,6 +16,7 @@ struct lc_exchange {
         *start_response; /* these two own this object, which owns them in turn: the  */
     PyObject *write;     /* circle is cut in lc_exchange_end                         */
     PyObject *input;
+    PyObject *early_hints;
     PyObject *context;         /* the request's contextvars */
     PyObject *method, *target; /* for the log, also when the request is gone */
 

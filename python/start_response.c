@@ -2,6 +2,7 @@
 
 #include "python/exchange.h"
 #include "python/fork.h"
+#include "python/headers.h"
 
 #include <licorne/error.h>
 #include <licorne/response.h>
@@ -46,100 +47,10 @@ static int set_status(struct lc_request *request, PyObject *status)
     return done;
 }
 
-static void refuse(PyObject *name, const char *why)
+static int set_field(void *owner, struct lc_slice name, struct lc_slice value,
+                     struct lc_error *err)
 {
-    PyErr_Clear();
-    PyErr_Format(PyExc_ValueError, "header %R: %s", name, why);
-}
-
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-static struct lc_slice trim(struct lc_slice text)
-{
-    while (text.len > 0 && is_blank(text.at[0])) {
-        text.at++;
-        text.len--;
-    }
-    while (text.len > 0 && is_blank(text.at[text.len - 1]))
-        text.len--;
-    return text;
-}
-
-static int add_field(struct lc_request *request, PyObject *name, PyObject *value)
-{
-    struct lc_error err;
-    struct lc_slice name_bytes, value_bytes;
-    PyObject *name_owner, *value_owner;
-    int done = -1;
-
-    if (!PyUnicode_Check(name) || !PyUnicode_Check(value)) {
-        PyErr_Format(PyExc_TypeError, "%R is not a string",
-                     PyUnicode_Check(name) ? value : name);
-        return -1;
-    }
-    if (lc_py_latin1(name, &name_bytes, &name_owner) < 0) {
-        refuse(name, "the name is not latin-1");
-        return -1;
-    }
-    if (lc_py_latin1(value, &value_bytes, &value_owner) < 0) {
-        refuse(name, "the value is not latin-1");
-        goto out;
-    }
-    err.text[0] = '\0';
-    done = lc_response_header(request, name_bytes, trim(value_bytes), &err);
-    if (done < 0)
-        refuse(name, err.text);
-    Py_XDECREF(value_owner);
-out:
-    Py_XDECREF(name_owner);
-    return done;
-}
-
-/* One (name, value) of the list, usually a tuple. */
-static int add_pair(struct lc_request *request, PyObject *pair)
-{
-    PyObject *items = NULL;
-    int done = -1;
-
-    if (!PyTuple_CheckExact(pair)) {
-        items = PySequence_Tuple(pair);
-        if (items == NULL)
-            return -1;
-        pair = items;
-    }
-    if (PyTuple_Size(pair) == 2)
-        done = add_field(request, PyTuple_GetItem(pair, 0), PyTuple_GetItem(pair, 1));
-    else
-        PyErr_Format(PyExc_ValueError, "a header must be (name, value), not %R", pair);
-    Py_XDECREF(items);
-    return done;
-}
-
-static int set_fields(struct lc_request *request, PyObject *headers)
-{
-    PyObject *each, *pair;
-
-    if (PyList_CheckExact(headers)) {
-        for (Py_ssize_t i = 0; i < PyList_Size(headers); i++)
-            if (add_pair(request, PyList_GetItem(headers, i)) < 0)
-                return -1;
-        return 0;
-    }
-    each = PyObject_GetIter(headers);
-    if (each == NULL)
-        return -1;
-    while ((pair = PyIter_Next(each)) != NULL) {
-        int done = add_pair(request, pair);
-
-        Py_DECREF(pair);
-        if (done < 0)
-            break;
-    }
-    Py_DECREF(each);
-    return PyErr_Occurred() == NULL ? 0 : -1;
+    return lc_response_header(owner, name, value, err);
 }
 
 /* raise exc_info[1].with_traceback(exc_info[2]) */
@@ -232,7 +143,8 @@ static PyObject *start_response(PyObject *self, PyObject *const *args, Py_ssize_
     /* The host keeps them until the first byte of the body, so they can still be replaced. */
     if (x->has_status)
         lc_response_reset(request);
-    if (set_status(request, given[0]) < 0 || set_fields(request, given[1]) < 0) {
+    if (set_status(request, given[0]) < 0 ||
+        lc_headers_each(given[1], set_field, request) < 0) {
         lc_response_reset(request);
         x->has_status = false;
         return NULL;

@@ -2,6 +2,7 @@
 #include "python/api.h"
 
 #include "python/bridge.h"
+#include "python/early_hints.h"
 #include "python/environ.h"
 #include "python/errors.h"
 #include "python/exchange.h"
@@ -53,8 +54,8 @@ static int start_once(const struct lc_interpreter *interpreter, struct lc_error 
 
     PyObject *format = lc_loader_get("format_exception");
     if (format == NULL || lc_fields_open() < 0 || lc_target_open() < 0 ||
-        lc_input_type_open() < 0 || lc_exchange_type_open() < 0 ||
-        lc_iterate_open() < 0 || lc_fork_open() < 0) {
+        lc_input_type_open() < 0 || lc_early_hints_open() < 0 ||
+        lc_exchange_type_open() < 0 || lc_iterate_open() < 0 || lc_fork_open() < 0) {
         PyErr_Print();
         return lc_error_set(err, LC_E_BOOT, "Python %s: cannot be prepared",
                             interpreter->version);

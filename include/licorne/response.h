@@ -5,7 +5,7 @@
  *                    lc_response_end (or lc_response_abort when it cannot be finished).
  *
  * The server adds Server, Date, Connection and the framing (Content-Length, chunked), and drops
- * hop-by-hop fields that a controller sets. For HEAD, 1xx, 204 and 304 no body leaves, whatever
+ * hop-by-hop fields that a controller sets, except Connection: upgrade and Upgrade: websocket. For HEAD, 1xx, 204 and 304 no body leaves, whatever
  * the controller wrote. */
 #pragma once
 #include <licorne/api.h>
@@ -41,6 +41,14 @@ LC_API int lc_response_status_line(struct lc_request *request, struct lc_slice s
  * Content-Length is no number. */
 LC_API int lc_response_header(struct lc_request *request, struct lc_slice name,
                               struct lc_slice value, struct lc_error *err);
+
+/* An answer before the answer (RFC 9110, 15.2): 103 with the Link fields of what the client will
+ * need. Leaves at once, and any number may be sent until the head leaves. Nothing happens
+ * afterwards, or for HTTP/1.0. -1 with `err`, and nothing sent, when `code` is no such status or
+ * a field is one that lc_response_header refuses. */
+LC_API int lc_response_interim(struct lc_request *request, int code,
+                               const struct lc_header *fields, size_t count,
+                               struct lc_error *err);
 
 /* Forgets status and fields, as long as nothing was sent (WSGI's exc_info). */
 LC_API void lc_response_reset(struct lc_request *request);

@@ -35,7 +35,8 @@ def show_environ(environ, start_response):
     """Every key with its value's repr, sorted."""
     start_response("200 OK", [("Content-Type", "text/plain")])
     lines = ["%s=%r" % (k, environ[k]) for k in sorted(environ)
-             if k not in ("wsgi.input", "wsgi.errors", "wsgi.file_wrapper")]
+             if k not in ("wsgi.input", "wsgi.errors", "wsgi.file_wrapper",
+                          "wsgi.early_hints")]
     return ["".join(line + "\n" for line in lines).encode("latin-1")]
 
 
@@ -83,6 +84,27 @@ def read_wrong(environ, start_response):
         except TypeError:
             seen.append(b"TypeError")
     return [b" ".join(seen + [environ["wsgi.input"].read(2 ** 80)])]
+
+
+def early_hints(environ, start_response):
+    """Two hints, one that must not leave, one that is too late, and one kept for later."""
+    hint = environ["wsgi.early_hints"]
+    seen = [hint([("Link", "</a.css>; rel=preload")]),
+            hint((pair for pair in [["Link", "</b.js>"], ("X-Caf\xe9", "\xe9")]))]
+    for wrong in ([("Link", "a\nb")], [("Link", 1)], [("Link",)], 5, [("Link", "\u20ac")]):
+        try:
+            hint(wrong)
+        except (TypeError, ValueError) as e:
+            seen.append(type(e).__name__)
+    kept["hint"] = hint
+    start_response("200 OK", [])
+    yield repr(seen).encode()
+    hint([("Link", "too late")])
+
+
+def hint_again(environ, start_response):
+    start_response("200 OK", [])
+    return [repr(kept["hint"]([("Link", "much too late")])).encode()]
 
 
 def keep_input(environ, start_response):

@@ -295,6 +295,59 @@ static void what_belongs_to_the_connection_is_the_servers(void **state)
     sends(host, HEAD("200 OK", "keep-alive") "X-Kept: yes\r\nContent-Length: 0\r\n\r\n");
 }
 
+static void an_application_may_ask_to_leave_http(void **state)
+{
+    struct host *host = given_request("GET", 11);
+
+    lc_response_status(&host->request, 101);
+    field(host, "Connection", "Upgrade");
+    field(host, "Upgrade", "WebSocket");
+    field(host, "Upgrade", "h2c");
+    lc_response_end(&host->request);
+    assert_false(host->request.response.keeps); /* whatever comes now is no request */
+    sends(host, HEAD("101 Switching Protocols", "upgrade") "Upgrade: WebSocket\r\n\r\n");
+
+    host = given_request("GET", 11);
+    field(host, "Connection", "keep-alive, Upgrade");
+    lc_response_end(&host->request);
+    sends(host, HEAD("200 OK", "keep-alive") "Content-Length: 0\r\n\r\n");
+}
+
+static int hint(struct host *host, const char *name, const char *value)
+{
+    struct lc_header field = {lc_slice(name), lc_slice(value)};
+    struct lc_error err;
+
+    return lc_response_interim(&host->request, 103, &field, 1, &err);
+}
+
+static void interim_answers_come_before_the_head(void **state)
+{
+    struct host *host = given_request("GET", 11);
+
+    assert_int_equal(hint(host, "Link", " </a.css> "), 0);
+    assert_int_equal(hint(host, "Content-Length", "5"), 0);
+    assert_int_equal(hint(host, "Link", "a\r\nb"), -1);
+    assert_int_equal(hint(host, "Li nk", "a"), -1);
+    lc_response_text(&host->request, 204, "");
+    assert_int_equal(hint(host, "Link", "late"), 0);
+    assert_int_equal(host->request.response.written, 0);
+    sends(host, "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"
+                "HTTP/1.1 103 Early Hints\r\n\r\n" HEAD(
+                    "204 No Content",
+                    "keep-alive") "Content-Type: text/plain; charset=utf-8\r\n\r\n");
+}
+
+static void http_1_0_knows_no_interim_answers(void **state)
+{
+    struct host *host = given_request("GET", 10);
+
+    assert_int_equal(hint(host, "Link", "</a.css>"), 0);
+    assert_int_equal(hint(host, "Link", "a\nb"), -1);
+    assert_int_equal(host->len, 0);
+    lc_arena_deinit(&host->request.arena);
+}
+
 static void nothing_can_be_smuggled_into_the_head(void **state)
 {
     struct host *host = given_request("GET", 11);
@@ -382,6 +435,9 @@ int main(void)
         cmocka_unit_test(too_long_a_body_is_cut),
         cmocka_unit_test(too_short_a_body_breaks_the_connection),
         cmocka_unit_test(what_belongs_to_the_connection_is_the_servers),
+        cmocka_unit_test(an_application_may_ask_to_leave_http),
+        cmocka_unit_test(interim_answers_come_before_the_head),
+        cmocka_unit_test(http_1_0_knows_no_interim_answers),
         cmocka_unit_test(nothing_can_be_smuggled_into_the_head),
         cmocka_unit_test(an_aborted_answer_is_a_500_page_or_a_broken_connection),
         cmocka_unit_test(a_draining_server_promises_nothing),

@@ -164,6 +164,22 @@ int lc_response_header(struct lc_request *r, struct lc_slice name, struct lc_sli
     return 0;
 }
 
+int lc_response_interim(struct lc_request *r, int code, const struct lc_header *fields,
+                        size_t count, struct lc_error *err)
+{
+    size_t len = strlen(r->interim);
+
+    assert_false(r->is_ended);
+    for (size_t i = 0; i < count; i++) {
+        if (memchr(fields[i].value.at, '\n', fields[i].value.len) != NULL)
+            return lc_error_set(err, LC_E_PROTOCOL, "the value holds a control byte");
+        len += (size_t)snprintf(r->interim + len, sizeof(r->interim) - len,
+                                "%d %.*s: %.*s\n", code, LC_ARG(fields[i].name),
+                                LC_ARG(fields[i].value));
+    }
+    return 0;
+}
+
 void lc_response_reset(struct lc_request *r)
 {
     assert_false(r->is_started);

@@ -37,7 +37,8 @@ struct lc_request {
     /* What the application answered. */
     char status[128];
     char fields[4096];
-    uint64_t length; /* Content-Length, UINT64_MAX without */
+    char interim[1024]; /* "103 Name: value" lines */
+    uint64_t length;    /* Content-Length, UINT64_MAX without */
     char *answer;
     size_t answer_size, unsent;
     bool is_started, is_ended, is_aborted, was_copied, was_sent_as_file;

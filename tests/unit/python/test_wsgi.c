@@ -481,6 +481,21 @@ static void a_spill_file_that_lost_its_end_reads_short(void **state)
     }
 }
 
+static void early_hints_leave_before_the_response(void **state)
+{
+    struct lc_request r;
+
+    given_request(&r, "GET", "/early_hints");
+    serve(&r);
+    assert_string_equal(r.interim, "103 Link: </a.css>; rel=preload\n"
+                                   "103 Link: </b.js>\n103 X-Caf\xe9: \xe9\n");
+    assert_string_equal(answer(&r), "[None, None, 'ValueError', 'TypeError', "
+                                    "'ValueError', 'TypeError', 'ValueError']");
+    assert_string_equal(logged, "");
+    forget(&r);
+    assert_answers("/hint_again", "None");
+}
+
 static void what_an_application_keeps_raises_later(void **state)
 {
     assert_answers("/keep_input", "kept");
@@ -1370,6 +1385,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(
             a_client_that_fails_while_it_is_read_from_is_no_fault_of_the_application),
         cmocka_unit_test(a_spill_file_that_lost_its_end_reads_short),
+        cmocka_unit_test(early_hints_leave_before_the_response),
         cmocka_unit_test(what_an_application_keeps_raises_later),
         cmocka_unit_test(status_and_fields_arrive),
         cmocka_unit_test(exc_info_replaces_what_has_not_left),

@@ -1,0 +1,47 @@
+"""Applications that send 103 Early Hints."""
+import time
+
+
+def ok(start_response, body=b"ok"):
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+
+
+def two(environ, start_response):
+    environ["wsgi.early_hints"]([("Link", "</style.css>; rel=preload; as=style")])
+    environ["wsgi.early_hints"]([("Link", "</a.js>; rel=preload"), ("X-Other", "caf\xe9")])
+    return ok(start_response)
+
+
+def slow(environ, start_response):
+    environ["wsgi.early_hints"]([("Link", "</style.css>")])
+    time.sleep(1)
+    return ok(start_response)
+
+
+def behind_start_response(environ, start_response):
+    """The head has not left yet."""
+    body = ok(start_response)
+    environ["wsgi.early_hints"]([("Link", "</style.css>")])
+    return body
+
+
+def late(environ, start_response):
+    write = start_response("200 OK", [("Content-Length", "4")])
+    write(b"he")
+    environ["wsgi.early_hints"]([("Link", "</style.css>")])
+    return [b"re"]
+
+
+def split(environ, start_response):
+    environ["wsgi.early_hints"]([("Link", "</style.css>\r\nSet-Cookie: mine=1")])
+    return ok(start_response)
+
+
+def reads(environ, start_response):
+    environ["wsgi.early_hints"]([("Link", "</style.css>")])
+    return ok(start_response, environ["wsgi.input"].read())
+
+
+def application(environ, start_response):
+    return globals()[environ["PATH_INFO"][1:]](environ, start_response)
