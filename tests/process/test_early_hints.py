@@ -6,9 +6,9 @@ import pytest
 from licorne import APPS
 
 
-@pytest.fixture
-def server(start):
-    return start("--access-logformat", "%(r)s %(s)s %(b)s", "--chdir", APPS, "hints",
+@pytest.fixture(params=[["-k", "sync"], ["--threads", "4"]], ids=["sync", "gthread"])
+def server(request, start):
+    return start(*request.param, "--access-logformat", "%(r)s %(s)s %(b)s", "--chdir", APPS, "hints",
                  access_log=True)
 
 

@@ -25,10 +25,10 @@ def files(tmp_path):
     return folder
 
 
-@pytest.fixture(params=["sendfile", "no sendfile"])
+@pytest.fixture(params=[[], ["--no-sendfile"], ["--threads", "4"]],
+                ids=["sync", "no sendfile", "gthread"])
 def server(request, start, files):
-    arguments = ["--no-sendfile"] if request.param == "no sendfile" else []
-    return start(*arguments, "--access-logformat", "%(r)s %(s)s %(b)s", "--chdir", APPS, "files",
+    return start(*request.param, "--access-logformat", "%(r)s %(s)s %(b)s", "--chdir", APPS, "files",
                  access_log=True, env={"FILES": str(files)})
 
 

@@ -12,10 +12,10 @@ from test_http_edges import small_client
 MIB = 1 << 20
 
 
-@pytest.fixture
-def stream(start):
-    return lambda *arguments, **options: start("--no-request-buffering", *arguments, "--chdir",
-                                               APPS, "streams", **options)
+@pytest.fixture(params=[["-k", "sync"], ["--threads", "4"]], ids=["sync", "gthread"])
+def stream(request, start):
+    return lambda *arguments, **options: start("--no-request-buffering", *request.param, *arguments,
+                                               "--chdir", APPS, "streams", **options)
 
 
 def head(path, *fields):
