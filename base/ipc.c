@@ -5,6 +5,7 @@
 #include <licorne/error.h>
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -21,13 +22,29 @@ int lc_channel_pair(int ends[2], struct lc_error *err)
     return 0;
 }
 
-int lc_channel_send(int fd, enum lc_msg_type type, uint16_t generation,
-                    const void *payload, size_t length)
+/* Room for one descriptor beside a message. */
+union passage {
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr align;
+};
+
+int lc_channel_send_fd(int fd, enum lc_msg_type type, uint16_t generation,
+                       const void *payload, size_t length, int passed)
 {
     struct lc_msg_head head = {(uint32_t)length, (uint16_t)type, generation};
     struct iovec parts[2] = {{&head, sizeof(head)}, {(void *)payload, length}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = length == 0 ? 1 : 2};
+    union passage passage = {{0}};
 
+    if (passed >= 0) {
+        message.msg_control = passage.bytes;
+        message.msg_controllen = sizeof(passage.bytes);
+        struct cmsghdr *control = CMSG_FIRSTHDR(&message);
+        control->cmsg_level = SOL_SOCKET;
+        control->cmsg_type = SCM_RIGHTS;
+        control->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(control), &passed, sizeof(int));
+    }
     if (length > LC_MSG_MAX - sizeof(head)) {
         errno = EMSGSIZE;
         return -1;
@@ -39,12 +56,37 @@ int lc_channel_send(int fd, enum lc_msg_type type, uint16_t generation,
     return n < 0 ? -1 : 0;
 }
 
+int lc_channel_send(int fd, enum lc_msg_type type, uint16_t generation,
+                    const void *payload, size_t length)
+{
+    return lc_channel_send_fd(fd, type, generation, payload, length, -1);
+}
+
+static int take_passed(struct msghdr *message)
+{
+    const struct cmsghdr *control = CMSG_FIRSTHDR(message);
+    int passed = -1;
+
+    if (control != NULL && control->cmsg_level == SOL_SOCKET &&
+        control->cmsg_type == SCM_RIGHTS && control->cmsg_len == CMSG_LEN(sizeof(int)))
+        memcpy(&passed, CMSG_DATA(control), sizeof(int));
+    return passed;
+}
+
+/* Descriptors are not wanted when `passed` is NULL: the kernel then closes them. */
 static ssize_t receive(int fd, struct lc_msg_head *head, void *buffer, size_t size,
-                       int flags)
+                       int flags, int *passed)
 {
     struct iovec parts[2] = {{head, sizeof(*head)}, {buffer, size}};
+    union passage passage;
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
     ssize_t n;
+
+    if (passed != NULL) {
+        *passed = -1;
+        message.msg_control = passage.bytes;
+        message.msg_controllen = sizeof(passage.bytes);
+    }
 
     do
         n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | flags);
@@ -58,8 +100,12 @@ static ssize_t receive(int fd, struct lc_msg_head *head, void *buffer, size_t si
         errno = EPIPE;
         return -1;
     }
+    if (passed != NULL)
+        *passed = take_passed(&message);
     if ((message.msg_flags & MSG_TRUNC) || (size_t)n < sizeof(*head) ||
         (size_t)n - sizeof(*head) != head->length) {
+        if (passed != NULL)
+            lc_fd_close(passed);
         errno = EBADMSG;
         return -1;
     }
@@ -68,12 +114,18 @@ static ssize_t receive(int fd, struct lc_msg_head *head, void *buffer, size_t si
 
 ssize_t lc_channel_receive(int fd, struct lc_msg_head *head, void *buffer, size_t size)
 {
-    return receive(fd, head, buffer, size, 0);
+    return receive(fd, head, buffer, size, 0, NULL);
+}
+
+ssize_t lc_channel_receive_fd(int fd, struct lc_msg_head *head, void *buffer, size_t size,
+                              int *passed)
+{
+    return receive(fd, head, buffer, size, 0, passed);
 }
 
 ssize_t lc_channel_peek(int fd, struct lc_msg_head *head, void *buffer, size_t size)
 {
-    return receive(fd, head, buffer, size, MSG_PEEK);
+    return receive(fd, head, buffer, size, MSG_PEEK, NULL);
 }
 
 void lc_channel_discard(int fd)

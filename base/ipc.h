@@ -18,6 +18,8 @@ enum lc_msg_type {
     LC_MSG_STREAMS, /* master → logger: use these files from now on (base/log.h)      */
     LC_MSG_REOPEN,  /* master → logger: open all files anew (SIGUSR1). No payload     */
     LC_MSG_STOP,    /* master → logger: write what is queued, then exit. No payload   */
+    LC_MSG_CREDENTIALS, /* master → worker: use these from now on (base/credentials.h), in
+                         * a descriptor. struct lc_ticket_keys (base/tickets.h) */
 };
 
 struct lc_msg_head {
@@ -49,7 +51,14 @@ int lc_channel_send(int fd, enum lc_msg_type type, uint16_t generation,
  * end is closed. */
 ssize_t lc_channel_receive(int fd, struct lc_msg_head *head, void *buffer, size_t size);
 
-/* The same, but the message stays where it is until it is discarded. So must be what was not well
+/* The same with a descriptor, which stays the sender's and becomes the receiver's as well; one
+ * that came is close-on-exec, and -1 when none did. */
+int lc_channel_send_fd(int fd, enum lc_msg_type type, uint16_t generation,
+                       const void *payload, size_t length, int passed);
+ssize_t lc_channel_receive_fd(int fd, struct lc_msg_head *head, void *buffer, size_t size,
+                              int *passed);
+
+/* lc_channel_receive, but the message stays where it is until it is discarded. So must be what was not well
  * formed. */
 ssize_t lc_channel_peek(int fd, struct lc_msg_head *head, void *buffer, size_t size);
 void lc_channel_discard(int fd);

@@ -179,6 +179,56 @@ static void a_message_that_does_not_fit_is_refused(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, unmake)
 
+static void a_descriptor_may_come_along(void **state)
+{
+    const int *ends = *state;
+    struct lc_msg_head head;
+    int pipes[2], passed;
+    char byte = 0;
+
+    assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+    assert_int_equal(lc_channel_send_fd(ends[1], LC_MSG_CREDENTIALS, 1, "k", 1, pipes[1]),
+                     0);
+    lc_fd_close(&pipes[1]);
+    assert_int_equal(
+        lc_channel_receive_fd(ends[0], &head, buffer, sizeof(buffer), &passed), 1);
+    assert_int_equal(fcntl(passed, F_GETFD), FD_CLOEXEC);
+    assert_int_equal(write(passed, "x", 1), 1);
+    assert_int_equal(read(pipes[0], &byte, 1), 1);
+    assert_int_equal(byte, 'x');
+    lc_fd_close(&passed);
+    lc_fd_close(&pipes[0]);
+}
+
+static void without_one_there_is_none(void **state)
+{
+    const int *ends = *state;
+    struct lc_msg_head head;
+    int passed = 0;
+
+    assert_int_equal(lc_channel_send(ends[1], LC_MSG_READY, 0, NULL, 0), 0);
+    assert_int_equal(
+        lc_channel_receive_fd(ends[0], &head, buffer, sizeof(buffer), &passed), 0);
+    assert_int_equal(passed, -1);
+}
+
+/* Who does not ask for descriptors does not collect them either. */
+static void one_that_is_not_wanted_is_closed(void **state)
+{
+    const int *ends = *state;
+    struct lc_msg_head head;
+    int pipes[2];
+    char byte;
+
+    assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+    assert_int_equal(lc_channel_send_fd(ends[1], LC_MSG_CREDENTIALS, 1, "k", 1, pipes[1]),
+                     0);
+    lc_fd_close(&pipes[1]);
+    receive(ends[0], &head);
+    assert_int_equal(read(pipes[0], &byte, 1), 0); /* no writer is left */
+    lc_fd_close(&pipes[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +243,9 @@ int main(void)
         TEST(a_message_that_lies_about_its_length_is_refused),
         TEST(a_message_without_a_whole_head_is_refused),
         TEST(a_message_that_does_not_fit_is_refused),
+        TEST(a_descriptor_may_come_along),
+        TEST(without_one_there_is_none),
+        TEST(one_that_is_not_wanted_is_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
