@@ -6,9 +6,11 @@
 #include <sys/types.h>
 
 struct lc_config;
+struct lc_credentials;
 struct lc_error;
 struct lc_scoreboard;
 struct lc_slot;
+struct lc_ticket_keys;
 
 /* A listening socket. The master owns the descriptors and keeps them open across reloads. */
 struct lc_listener {
@@ -31,6 +33,14 @@ struct lc_inherit {
                            * workers print to; -1: none */
     uint16_t generation;
     unsigned age; /* Gunicorn's worker.age: 1, 2, 3 …                 */
+    struct lc_credentials *credentials; /* the child's to wipe; NULL: no TLS  */
+    const struct lc_ticket_keys *tickets;
+};
+
+/* What there is to say about a certificate. */
+struct lc_certificate_facts {
+    int64_t until_s;   /* seconds since 1970: valid no longer */
+    char subject[256]; /* "CN = shop.example"                 */
 };
 
 /* What a forked child becomes. `run` returns its exit code. */
@@ -41,6 +51,11 @@ struct lc_role {
     /* For --check-config, in a child of its own: loads the application and says on stderr what
      * is wrong with it. 0, or -1. NULL: there is nothing to check. */
     int (*check)(const struct lc_config *config);
+
+    /* Whether it could serve with these; says what is wrong in `err`, else tells about the first
+     * certificate. The master, which knows no TLS, asks before it lets anybody use them. */
+    int (*vet)(const struct lc_config *config, const struct lc_credentials *credentials,
+               struct lc_certificate_facts *facts, struct lc_error *err);
 };
 
 enum { LC_EXIT_BOOT = 3, LC_EXIT_APP_LOAD = 4 }; /* as Gunicorn's workers */

@@ -13,6 +13,7 @@
 #include "config/value.h"
 
 #include <licorne/error.h>
+#include <licorne/log.h>
 #include <licorne/slice.h>
 
 #include <string.h>
@@ -55,6 +56,19 @@ static void bring_into_bounds(struct lc_config *config)
         config->limit_request_fields = REQUEST_FIELDS_MAX;
     if (config->limit_request_field_size == 0)
         config->limit_request_field_size = REQUEST_FIELD_SIZE;
+}
+
+/* As Gunicorn: an empty name is none. */
+static void forget_empty_names(struct lc_config *config)
+{
+    char **const names[] = {&config->certfile, &config->keyfile, &config->ca_certs,
+                            &config->ciphers};
+
+    for (size_t i = 0; i < LC_COUNT(names); i++)
+        if (*names[i] != NULL && **names[i] == '\0') {
+            free(*names[i]);
+            *names[i] = NULL;
+        }
 }
 
 static char *absolute(const char *dir, const char *path)
@@ -238,14 +252,36 @@ static int check_daemons(const struct lc_config *config, struct lc_error *err)
     return 0;
 }
 
+/* What the files hold is for whoever reads them to judge. */
+static int check_tls(const struct lc_config *config, struct lc_error *err)
+{
+    if (config->keyfile != NULL && config->certfile == NULL)
+        return wrong(config, err, keyfile,
+                     "a key needs its certificate: certfile is not set");
+    if (config->cert_reqs > 2)
+        return wrong(config, err, cert_reqs, "%lld is none of 0, 1, 2",
+                     (long long)config->cert_reqs);
+    if (config->certfile != NULL && config->cert_reqs == 2 && config->ca_certs == NULL)
+        return wrong(config, err, cert_reqs,
+                     "2 needs ca_certs: without authorities no client could be let in");
+    if (config->certfile != NULL && config->cert_reqs == 1 && config->ca_certs == NULL)
+        lc_log(LC_WARN, "cert_reqs = 1 without ca_certs: clients that show a certificate "
+                        "are refused, because there is nobody to check it by");
+    if (strcmp(config->ssl_version, "2") != 0)
+        lc_log(LC_WARN, "ssl_version is ignored: TLS 1.2 and later are spoken");
+    return 0;
+}
+
 int lc_config_check(struct lc_config *config, struct lc_error *err)
 {
     bring_into_bounds(config);
+    forget_empty_names(config);
     if (refuse_what_is_missing(config, err) < 0 || check_chdir(config, err) < 0 ||
         check_directories(config, err) < 0 || check_bind(config, err) < 0 ||
         check_raw_env(config, err) < 0 || check_workers(config, err) < 0 ||
         check_choices(config, err) < 0 || check_trust(config, err) < 0 ||
-        check_forwarder_headers(config, err) < 0 || check_daemons(config, err) < 0)
+        check_forwarder_headers(config, err) < 0 || check_daemons(config, err) < 0 ||
+        check_tls(config, err) < 0)
         return -1;
     return check_words(config, err);
 }

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define SUPPORTED NULL
-#define NO_TLS    "connections are not encrypted yet; let a proxy in front of it do TLS"
 #define NO_HTTP2  "only HTTP/1 is spoken yet"
 #define NO_HOOKS \
     "hooks are Python functions, and Python configuration files cannot be read yet"

@@ -4,6 +4,7 @@
 #include "base/inherit.h"
 #include "base/scoreboard.h"
 #include "config/config.h"
+#include "master/certificates.h"
 #include "master/master.h"
 #include "master/workers.h"
 
@@ -60,6 +61,18 @@ static int check_application(const struct lc_config *config, const struct lc_rol
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1;
 }
 
+static int check_certificates(const struct lc_config *config,
+                              const struct lc_role *worker, struct lc_error *err)
+{
+    struct lc_certificates *certificates;
+
+    if (lc_certificates_read(&certificates, config, worker, err) < 0)
+        return -1;
+    lc_certificates_warn(certificates);
+    lc_certificates_destroy(certificates);
+    return 0;
+}
+
 static int check(const struct lc_config *config, const struct lc_roles *roles,
                  bool is_printed)
 {
@@ -69,7 +82,8 @@ static int check(const struct lc_config *config, const struct lc_roles *roles,
         return lc_refuse(&err);
     if (is_printed)
         lc_config_print(config, stdout);
-    if (lc_config_apply(config, &err) < 0)
+    if (lc_config_apply(config, &err) < 0 ||
+        check_certificates(config, roles->worker, &err) < 0)
         return lc_refuse(&err);
     return check_application(config, roles->worker);
 }

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "config/config.h"
+#include "master/certificates.h"
 #include "master/pidfile.h"
 
 #include <licorne/error.h>
@@ -29,6 +30,7 @@ void lc_generation_destroy(struct lc_generation *generation,
     if (generation == NULL)
         return;
     lc_generation_close(generation, survivor);
+    lc_certificates_destroy(generation->certificates);
     lc_config_destroy(generation->config);
     free(generation);
 }

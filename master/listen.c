@@ -294,6 +294,7 @@ int lc_listeners_open(struct lc_listeners *set, const struct lc_config *config,
     *set = (struct lc_listeners){
         .items = lc_calloc(count, sizeof(struct lc_listener)),
         .origins = lc_calloc(count, sizeof(struct lc_origin)),
+        .is_tls = config->certfile != NULL,
     };
     share_ports(running, true);
     int rc = is_managed ? add_managed(set, config, running, handed, err)
@@ -341,7 +342,7 @@ void lc_listeners_drop(struct lc_listeners *set, const struct lc_listeners *own)
 
 bool lc_listeners_equal(const struct lc_listeners *a, const struct lc_listeners *b)
 {
-    if (a->count != b->count)
+    if (a->count != b->count || a->is_tls != b->is_tls)
         return false;
     for (unsigned i = 0; i < a->count; i++)
         if (a->items[i].fd != b->items[i].fd)
@@ -351,6 +352,7 @@ bool lc_listeners_equal(const struct lc_listeners *a, const struct lc_listeners 
 
 char *lc_listeners_text(const struct lc_listeners *set)
 {
+    const char *scheme = set->is_tls ? "https" : "http";
     char *text = lc_strdup("");
 
     for (unsigned i = 0; i < set->count; i++) {
@@ -359,8 +361,8 @@ char *lc_listeners_text(const struct lc_listeners *set)
         bool is_v6 = strchr(at->address, ':') != NULL;
         char *longer = at->is_unix
                            ? lc_printf("%s%sunix:%s", text, comma, at->address)
-                           : lc_printf(is_v6 ? "%s%shttp://[%s]:%s" : "%s%shttp://%s:%s",
-                                       text, comma, at->address, at->port);
+                           : lc_printf(is_v6 ? "%s%s%s://[%s]:%s" : "%s%s%s://%s:%s",
+                                       text, comma, scheme, at->address, at->port);
         free(text);
         text = longer;
     }

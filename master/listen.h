@@ -5,6 +5,8 @@
 #pragma once
 #include "base/inherit.h"
 
+#include <stdbool.h>
+
 struct lc_config;
 struct lc_error;
 struct lc_handed;
@@ -14,6 +16,7 @@ struct lc_listeners {
     struct lc_listener *items;
     struct lc_origin *origins; /* where each came from; private to listen.c */
     unsigned count;
+    bool is_tls; /* whoever connects has to encrypt */
 };
 
 /* Opens every address of `bind`. What was handed over (NULL: nothing) comes first: a service
@@ -36,7 +39,7 @@ void lc_listeners_close(struct lc_listeners *set, const struct lc_listeners *sha
 /* For a child: closes what `own` (NULL: nothing) does not have, without touching files. */
 void lc_listeners_drop(struct lc_listeners *set, const struct lc_listeners *own);
 
-/* Whether both sets have the same sockets in the same order. */
+/* Whether both sets have the same sockets in the same order, and speak the same on them. */
 bool lc_listeners_equal(const struct lc_listeners *a, const struct lc_listeners *b);
 
 /* "http://127.0.0.1:8000,unix:/run/x"; the caller frees it. */

@@ -3,10 +3,11 @@
 
 #include "base/inherit.h"
 #include "logger/logger.h"
+#include "worker/tls.h"
 #include "worker/worker.h"
 
 static const struct lc_role worker = {
-    .name = "worker", .run = lc_worker_run, .check = lc_worker_check};
+    .name = "worker", .run = lc_worker_run, .check = lc_worker_check, .vet = lc_tls_vet};
 static const struct lc_role logger = {.name = "logger", .run = lc_logger_run};
 static const struct lc_roles roles = {.worker = &worker, .logger = &logger};
 

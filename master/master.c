@@ -9,6 +9,7 @@
 #include "base/title.h"
 #include "config/config.h"
 #include "master/actions.h"
+#include "master/certificates.h"
 #include "master/daemon.h"
 #include "master/generation.h"
 #include "master/logs.h"
@@ -117,6 +118,7 @@ static void supervise(struct lc_master *m)
         lc_workers_kill_late(m);    /* whose time to leave is over             */
         lc_logs_adjust(m);          /* a new logger in place of a dead one     */
         lc_reload_step(m);          /* the next generation boots, serves       */
+        lc_certificates_step(m);    /* renewed ones reach the workers          */
         lc_workers_adjust(m);       /* fork or dismiss up to what is wanted    */
         lc_notify_step(m);          /* what the service manager should know    */
         lc_metrics_step(m);         /* and statsd                              */
@@ -228,7 +230,10 @@ static int start(struct lc_master *m, struct lc_config *config, struct lc_error 
 {
     m->serving = lc_generation_create(m, config);
     if (lc_config_require(config, err) < 0 ||
-        lc_generation_take_on(m->serving, NULL, err) < 0)
+        lc_generation_take_on(m->serving, NULL, err) < 0 ||
+        lc_certificates_read(&m->serving->certificates, config, m->roles->worker, err) <
+            0 ||
+        lc_certificates_start(m, err) < 0)
         return -1;
     m->scoreboard = lc_scoreboard_create(LC_SLOTS_MAX, err);
     if (m->scoreboard == NULL || lc_signals_open(m, err) < 0)
@@ -255,6 +260,7 @@ static int open_doors(struct lc_master *m)
     }
     lc_handed_close(&m->handed);
     lc_listeners_log(&m->serving->listeners);
+    lc_certificates_warn(m->serving->certificates);
     lc_log(LC_INFO, "Using worker: %s",
            lc_config_is_threaded(m->serving->config) ? "gthread" : "sync");
     return 0;

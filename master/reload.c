@@ -5,6 +5,7 @@
 #include "base/title.h"
 #include "config/config.h"
 #include "master/actions.h"
+#include "master/certificates.h"
 #include "master/generation.h"
 #include "master/logs.h"
 #include "master/state.h"
@@ -43,6 +44,7 @@ static struct lc_generation *make_next(struct lc_master *m, struct lc_error *err
 
     struct lc_generation *next = lc_generation_create(m, config);
     if (lc_generation_take_on(next, NULL, err) == 0 &&
+        lc_certificates_read(&next->certificates, config, m->roles->worker, err) == 0 &&
         lc_generation_open_pidfile(next, m->serving, m->handed.predecessor != 0, err) ==
             0 &&
         lc_generation_listen(next, m->serving, &m->handed, err) == 0)
@@ -141,6 +143,7 @@ static void commit(struct lc_master *m)
     lc_master_show_title(m);
     if (!lc_listeners_equal(&m->serving->listeners, &m->leaving->listeners))
         lc_listeners_log(&m->serving->listeners);
+    lc_certificates_warn(m->serving->certificates);
     send_away(m);
 }
 

@@ -1,5 +1,6 @@
 #include "master/spawn.h"
 
+#include "base/credentials.h"
 #include "base/fd.h"
 #include "base/identity.h"
 #include "base/inherit.h"
@@ -7,6 +8,7 @@
 #include "base/mem.h"
 #include "base/title.h"
 #include "config/config.h"
+#include "master/certificates.h"
 #include "master/generation.h"
 #include "master/privileges.h"
 #include "master/signal.h"
@@ -18,6 +20,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* ---- in the child ---- */
@@ -32,6 +35,18 @@ static void drop_foreign_sockets(struct lc_master *m, const struct lc_listeners 
             lc_listeners_drop(&all[i]->listeners, own);
 }
 
+/* Keys that are none of its business must not lie in its memory. */
+static void drop_foreign_keys(struct lc_master *m, const struct lc_generation *own)
+{
+    struct lc_generation *all[] = {m->serving, m->next, m->leaving};
+
+    for (size_t i = 0; i < LC_COUNT(all); i++)
+        if (all[i] != NULL && all[i] != own)
+            lc_credentials_wipe(lc_certificates_credentials(all[i]->certificates));
+    if (own == NULL)
+        explicit_bzero(&m->tickets, sizeof(m->tickets));
+}
+
 static void leave_the_master(struct lc_master *m, const struct lc_generation *generation,
                              bool is_worker)
 {
@@ -44,6 +59,7 @@ static void leave_the_master(struct lc_master *m, const struct lc_generation *ge
     lc_fd_close(&m->records[is_worker ? 0 : 1]);
     lc_fd_close(&m->output[is_worker ? 0 : 1]);
     drop_foreign_sockets(m, is_worker ? &generation->listeners : NULL);
+    drop_foreign_keys(m, is_worker ? generation : NULL);
 }
 
 /* From here on what the application prints goes to the logger. */
@@ -96,6 +112,9 @@ static int live(struct lc_master *m, const struct lc_role *role,
         .output = m->output[is_worker ? 1 : 0],
         .generation = generation->number,
         .age = age,
+        .credentials = is_worker ? lc_certificates_credentials(generation->certificates)
+                                 : NULL,
+        .tickets = &m->tickets,
     };
     struct lc_error err = {0};
 

@@ -7,6 +7,7 @@
 #include "base/ipc.h"
 #include "base/list.h"
 #include "base/scoreboard.h"
+#include "base/tickets.h"
 #include "master/backoff.h"
 #include "master/handed.h"
 #include "master/listen.h"
@@ -20,6 +21,7 @@
 #include <sys/types.h>
 #include <uv.h>
 
+struct lc_certificates;
 struct lc_config;
 
 enum lc_phase { LC_MASTER_RUNNING, LC_MASTER_STOPPING, LC_MASTER_STOPPED };
@@ -37,8 +39,9 @@ struct lc_generation {
     uint16_t number;
     struct lc_config *config;
     struct lc_listeners listeners;
-    char *pidfile;   /* absolute; NULL: none */
-    unsigned wanted; /* workers */
+    struct lc_certificates *certificates; /* NULL: no TLS */
+    char *pidfile;                        /* absolute; NULL: none */
+    unsigned wanted;                      /* workers */
     uint64_t since_ms;
     struct lc_backoff backoff;
     bool has_failed; /* a worker of `next` could not boot; why: the first line */
@@ -104,6 +107,10 @@ struct lc_master {
     unsigned last_count; /* as last logged */
     bool has_served;     /* a worker was ready at least once */
     struct lc_scoreboard *scoreboard;
+
+    struct lc_ticket_keys tickets;
+    uint64_t tickets_due_ms;      /* when they change                       */
+    uint64_t certificates_due_ms; /* when their files are looked at again  */
 
     struct lc_child *logger;
     int records[2]; /* [0] the logger reads, [1] everyone writes */

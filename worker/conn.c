@@ -10,9 +10,11 @@
 #include "config/config.h"
 #include "worker/accept.h"
 #include "worker/exchange.h"
+#include "worker/handshake.h"
 #include "worker/hint.h"
 #include "worker/intake.h"
 #include "worker/reply.h"
+#include "worker/tls_conn.h"
 
 #include <licorne/error.h>
 #include <licorne/log.h>
@@ -43,6 +45,19 @@ void lc_conn_deadline(struct lc_conn *conn, enum lc_deadline kind)
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events);
+static void on_restless_turn(uv_idle_t *idle);
+
+/* Epoll tells of bytes in the socket only; those that were decrypted already must be asked for. */
+static void mind_more(struct lc_conn *conn)
+{
+    struct lc_server *server = conn->server;
+
+    if (!(conn->events & UV_READABLE) || !lc_wire_has_more(&conn->wire) ||
+        !lc_list_is_empty(&conn->more) || conn->state == LC_CONN_CLOSED)
+        return;
+    lc_list_append(&server->restless, &conn->more);
+    uv_idle_start(&server->restless_turn, on_restless_turn);
+}
 
 void lc_conn_watch(struct lc_conn *conn, int events)
 {
@@ -53,6 +68,32 @@ void lc_conn_watch(struct lc_conn *conn, int events)
         uv_poll_stop(&conn->poll);
     else
         uv_poll_start(&conn->poll, events, on_poll);
+    mind_more(conn);
+}
+
+void lc_conn_read(struct lc_conn *conn)
+{
+    lc_intake_on_readable(conn);
+    mind_more(conn);
+}
+
+static void on_restless_turn(uv_idle_t *idle)
+{
+    struct lc_server *server = LC_CONTAINER(idle, struct lc_server, restless_turn);
+    struct lc_conn *conn;
+    unsigned count = 0;
+
+    LC_LIST_EACH (at, &server->restless)
+        count++;
+    /* Who is still not done comes back behind them. */
+    for (; count > 0 && (conn = LC_LIST_FIRST(&server->restless, struct lc_conn, more));
+         count--) {
+        lc_list_remove(&conn->more);
+        if (conn->events & UV_READABLE)
+            lc_conn_read(conn);
+    }
+    if (lc_list_is_empty(&server->restless))
+        uv_idle_stop(idle);
 }
 
 /* --- life ------------------------------------------------------------------------------ */
@@ -61,6 +102,7 @@ static void describe_peer(struct lc_conn *conn, const struct lc_listener *listen
                           const struct sockaddr_storage *peer)
 {
     conn->endpoints = (struct lc_endpoints){
+        .socket = conn->wire.fd,
         .remote_addr = conn->remote_addr,
         .server_addr = listener->address,
         .server_port = listener->port,
@@ -103,9 +145,13 @@ void lc_conn_open(struct lc_server *server, int fd, const struct lc_listener *li
     conn->queue_end = &conn->queue;
     lc_list_init(&conn->due);
     lc_list_init(&conn->held);
+    lc_list_init(&conn->more);
     describe_peer(conn, listener, peer);
     judge_peer(conn, (const struct sockaddr *)peer);
-    if (uv_poll_init(&server->loop, &conn->poll, fd) != 0) {
+    if (server->tls != NULL)
+        conn->wire.tls = lc_tls_conn_create(server->tls, fd);
+    if ((server->tls != NULL && conn->wire.tls == NULL) ||
+        uv_poll_init(&server->loop, &conn->poll, fd) != 0) {
         lc_wire_close(&conn->wire);
         free(conn);
         return;
@@ -113,8 +159,10 @@ void lc_conn_open(struct lc_server *server, int fd, const struct lc_listener *li
     lc_list_append(&server->conns, &conn->all);
     server->conn_count++;
     conn->active_ms = uv_now(&server->loop);
+    conn->state = server->tls == NULL ? LC_CONN_IDLE : LC_CONN_HANDSHAKING;
     lc_conn_watch(conn, UV_READABLE);
-    lc_conn_deadline(conn, LC_DEADLINE_HEAD);
+    lc_conn_deadline(conn,
+                     server->tls == NULL ? LC_DEADLINE_HEAD : LC_DEADLINE_HANDSHAKE);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -148,11 +196,14 @@ static void close_now(struct lc_conn *conn)
 {
     struct lc_server *server = conn->server;
 
+    if (!conn->is_gone && (conn->exchange == NULL || !conn->exchange->is_broken))
+        lc_wire_say_goodbye(&conn->wire);
     lc_reply_discard(conn);
     drop_exchange(conn);
     lc_intake_drop(conn);
     release_keep(conn);
     lc_conn_no_deadline(conn);
+    lc_list_remove(&conn->more);
     lc_list_remove(&conn->all);
     server->conn_count--;
     uv_close((uv_handle_t *)&conn->poll, on_closed);
@@ -165,6 +216,8 @@ static void close_now(struct lc_conn *conn)
 
 #define BIT(state) (1u << (state))
 static const unsigned may_follow[] = {
+    [LC_CONN_HANDSHAKING] = BIT(LC_CONN_IDLE) | BIT(LC_CONN_LINGERING) |
+                            BIT(LC_CONN_CLOSED),
     [LC_CONN_IDLE] = BIT(LC_CONN_READING) | BIT(LC_CONN_CLOSED) | BIT(LC_CONN_LINGERING),
     [LC_CONN_READING] = BIT(LC_CONN_RECEIVING) | BIT(LC_CONN_HANDLING) |
                         BIT(LC_CONN_REPLYING) | BIT(LC_CONN_IDLE) | BIT(LC_CONN_CLOSED),
@@ -200,6 +253,7 @@ void lc_conn_enter(struct lc_conn *conn, enum lc_conn_state next)
     conn->state = next;
 
     switch (next) {
+    case LC_CONN_HANDSHAKING: break; /* begins with it */
     case LC_CONN_READING:
         conn->exchange = lc_exchange_lend(server, conn);
         lc_conn_no_deadline(conn);
@@ -393,11 +447,15 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         lc_conn_abandon(conn);
         return;
     }
+    if (conn->state == LC_CONN_HANDSHAKING) {
+        lc_handshake_go_on(conn);
+        return;
+    }
     if (events & UV_WRITABLE)
         on_writable(conn);
     if ((events & UV_READABLE) && (conn->events & UV_READABLE) &&
         conn->state != LC_CONN_CLOSED)
-        lc_intake_on_readable(conn);
+        lc_conn_read(conn);
     if (conn->is_gone && conn->state != LC_CONN_CLOSED)
         lc_conn_abandon(conn);
 }
@@ -419,6 +477,7 @@ void lc_conn_abandon(struct lc_conn *conn)
         break;
     case LC_CONN_REPLYING: complete_request(conn); break;
     case LC_CONN_CLOSED: break;
+    case LC_CONN_HANDSHAKING:
     case LC_CONN_IDLE:
     case LC_CONN_READING:
     case LC_CONN_RECEIVING:
@@ -434,17 +493,23 @@ static bool came_in_time(struct lc_conn *conn)
 
     if (conn->state == LC_CONN_LINGERING || !lc_wire_is_readable(&conn->wire))
         return false;
-    lc_intake_on_readable(conn);
+    lc_conn_read(conn);
     return lc_list_is_empty(&conn->due) || conn->due_ms != due_ms;
 }
 
 void lc_conn_expire(struct lc_conn *conn, enum lc_deadline kind)
 {
     switch (kind) {
+    case LC_DEADLINE_HANDSHAKE: lc_handshake_late(conn); break;
+    case LC_DEADLINE_DRAIN:
+        if (conn->state == LC_CONN_HANDSHAKING) {
+            lc_handshake_late(conn);
+            break;
+        }
+        /* fall through */
     case LC_DEADLINE_HEAD:
     case LC_DEADLINE_BODY:
     case LC_DEADLINE_IDLE:
-    case LC_DEADLINE_DRAIN:
     case LC_DEADLINE_LAST:
         if (came_in_time(conn))
             break;
@@ -479,13 +544,15 @@ void lc_conn_drain(struct lc_conn *conn)
         lc_conn_deadline(conn, LC_DEADLINE_DRAIN);
     else if (conn->state == LC_CONN_READING && conn->queue == NULL)
         lc_conn_await_head(conn);
+    else if (conn->state == LC_CONN_HANDSHAKING)
+        lc_handshake_drain(conn);
     if (conn->state != LC_CONN_IDLE)
         return;
     lc_reply_flush(conn);
     if (conn->queue != NULL)
         return; /* goes when its last answer has left */
     if (lc_wire_is_readable(&conn->wire))
-        lc_intake_on_readable(conn);
+        lc_conn_read(conn);
     else if (now - conn->active_ms < DRAIN_QUIET_MS)
         lc_conn_deadline(conn, LC_DEADLINE_DRAIN);
     else

@@ -22,12 +22,13 @@
 #include <uv.h>
 
 enum lc_conn_state {
-    LC_CONN_IDLE,      /* no byte of a request has come                     */
-    LC_CONN_READING,   /* a head has begun; its bytes are pending           */
-    LC_CONN_RECEIVING, /* the head is complete, the body is not             */
-    LC_CONN_HANDLING,  /* the application has it                            */
-    LC_CONN_REPLYING,  /* the answer is complete but has not all left       */
-    LC_CONN_LINGERING, /* all has left; waits for the client to close too   */
+    LC_CONN_HANDSHAKING, /* the TLS handshake                                 */
+    LC_CONN_IDLE,        /* no byte of a request has come                     */
+    LC_CONN_READING,     /* a head has begun; its bytes are pending           */
+    LC_CONN_RECEIVING,   /* the head is complete, the body is not             */
+    LC_CONN_HANDLING,    /* the application has it                            */
+    LC_CONN_REPLYING,    /* the answer is complete but has not all left       */
+    LC_CONN_LINGERING,   /* all has left; waits for the client to close too   */
     LC_CONN_CLOSED,
 };
 
@@ -54,6 +55,7 @@ struct lc_conn {
     bool is_gone; /* nothing can be sent any more          */
     bool has_eof; /* the client sends nothing more         */
     bool is_trusted;
+    bool is_late;      /* the handshake was given more time already            */
     bool is_greeted;   /* whether it begins with a PROXY header has been seen */
     bool may_announce; /* … which its peer may send                           */
     bool is_lent;      /* HANDLING: a thread has the exchange                 */
@@ -63,6 +65,7 @@ struct lc_conn {
 
     struct lc_list all;  /* in server->conns */
     struct lc_list due;  /* in one of server->deadlines */
+    struct lc_list more; /* in server->restless while it can be read without its socket */
     struct lc_list held; /* in server->held while it has answers in server->turn */
     uint64_t due_ms;
     uint64_t active_ms; /* when it last became idle, or lingering */
@@ -125,6 +128,9 @@ void lc_conn_on_ended(struct lc_conn *conn);
 
 /* A thread has given the request back, answered or not. */
 void lc_conn_on_returned(struct lc_conn *conn);
+
+/* Reads what has come. */
+void lc_conn_read(struct lc_conn *conn);
 
 /* What epoll watches for. */
 void lc_conn_watch(struct lc_conn *conn, int events);

@@ -283,6 +283,7 @@ static void take_input(struct lc_conn *conn, struct lc_slice input)
         case LC_CONN_RECEIVING: goes_on = take_body(conn, &input); break;
         case LC_CONN_HANDLING:
         case LC_CONN_REPLYING: goes_on = false; break;
+        case LC_CONN_HANDSHAKING:
         case LC_CONN_LINGERING:
         case LC_CONN_CLOSED: return;
         }
@@ -304,6 +305,7 @@ static void take_input(struct lc_conn *conn, struct lc_slice input)
         }
         break;
     case LC_CONN_IDLE: break;
+    case LC_CONN_HANDSHAKING:
     case LC_CONN_LINGERING:
     case LC_CONN_CLOSED: return;
     }
@@ -330,6 +332,7 @@ static void on_eof(struct lc_conn *conn)
     case LC_CONN_REPLYING: /* it may still want its answer */
         lc_conn_watch(conn, conn->events & ~UV_READABLE);
         break;
+    case LC_CONN_HANDSHAKING:
     case LC_CONN_IDLE:
     case LC_CONN_READING:
     case LC_CONN_RECEIVING:
@@ -351,6 +354,7 @@ void lc_intake_read_on(struct lc_conn *conn)
     case LC_CONN_RECEIVING: lc_conn_deadline(conn, LC_DEADLINE_BODY); break;
     case LC_CONN_HANDLING:
     case LC_CONN_REPLYING: break;
+    case LC_CONN_HANDSHAKING:
     case LC_CONN_LINGERING:
     case LC_CONN_CLOSED: break;
     }

@@ -23,17 +23,19 @@ struct lc_exchange;
 struct lc_inherit;
 struct lc_lender;
 struct lc_pipeline;
+struct lc_tls;
 
 /* Why a connection has a deadline. Each kind lasts the same for all connections, so a list in
  * order of arrival is in order of time too. */
 enum lc_deadline {
-    LC_DEADLINE_HEAD,   /* header_timeout: until the head is complete  */
-    LC_DEADLINE_BODY,   /* body_timeout: until the next piece          */
-    LC_DEADLINE_WRITE,  /* write_timeout: until the client takes more  */
-    LC_DEADLINE_IDLE,   /* keepalive: until the next request           */
-    LC_DEADLINE_DRAIN,  /* a request may still be under way            */
-    LC_DEADLINE_LAST,   /* draining: until the head is complete        */
-    LC_DEADLINE_LINGER, /* until the client sends more, or has closed  */
+    LC_DEADLINE_HANDSHAKE, /* handshake_timeout: until both agree on TLS */
+    LC_DEADLINE_HEAD,      /* header_timeout: until the head is complete  */
+    LC_DEADLINE_BODY,      /* body_timeout: until the next piece          */
+    LC_DEADLINE_WRITE,     /* write_timeout: until the client takes more  */
+    LC_DEADLINE_IDLE,      /* keepalive: until the next request           */
+    LC_DEADLINE_DRAIN,     /* a request may still be under way            */
+    LC_DEADLINE_LAST,      /* draining: until the head is complete        */
+    LC_DEADLINE_LINGER,    /* until the client sends more, or has closed  */
     LC_DEADLINE_COUNT
 };
 
@@ -70,6 +72,12 @@ struct lc_server {
     uv_poll_t channel;
     uv_poll_t log_room; /* the log socket is writable again */
     uv_signal_t signals[3];
+
+    struct lc_tls *tls;    /* NULL: connections are not encrypted          */
+    uint64_t handshake_us; /* spent on handshakes in this turn             */
+    struct lc_list
+        restless; /* connections that can be read although their sockets are quiet */
+    uv_idle_t restless_turn; /* active while there are any */
 
     struct lc_list conns; /* all of them */
     unsigned conn_count;

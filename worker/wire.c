@@ -1,5 +1,7 @@
 #include "worker/wire.h"
 
+#include "worker/tls_conn.h"
+
 #include <errno.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -10,10 +12,18 @@ enum { COPY_SIZE = 32 * 1024 };
 void lc_wire_init(struct lc_wire *wire, int fd)
 {
     wire->fd = fd;
+    wire->tls = NULL;
+}
+
+void lc_wire_drop_tls(struct lc_wire *wire)
+{
+    lc_tls_conn_destroy(wire->tls);
+    wire->tls = NULL;
 }
 
 void lc_wire_close(struct lc_wire *wire)
 {
+    lc_wire_drop_tls(wire);
     close(wire->fd);
     wire->fd = -1;
 }
@@ -22,8 +32,10 @@ ssize_t lc_wire_read(struct lc_wire *wire, void *into, size_t room)
 {
     ssize_t n;
 
+    if (wire->tls != NULL)
+        return lc_tls_conn_read(wire->tls, into, room);
     do
-        n = recv(wire->fd, into, room, 0);
+        n = recv(wire->fd, into, room, MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
     return n;
 }
@@ -32,7 +44,14 @@ bool lc_wire_is_readable(struct lc_wire *wire)
 {
     char byte;
 
+    if (wire->tls != NULL)
+        return lc_tls_conn_peek(wire->tls);
     return recv(wire->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+bool lc_wire_has_more(const struct lc_wire *wire)
+{
+    return wire->tls != NULL && lc_tls_conn_has_more(wire->tls);
 }
 
 /* A full socket is no error. */
@@ -48,7 +67,9 @@ static ssize_t write_parts(const struct lc_wire *wire, const struct iovec *parts
                              .msg_iovlen = (size_t)count};
     ssize_t n;
 
-    flags |= MSG_NOSIGNAL;
+    if (wire->tls != NULL)
+        return lc_tls_conn_write(wire->tls, parts, count);
+    flags |= MSG_NOSIGNAL | MSG_DONTWAIT;
     do
         n = count == 1 ? send(wire->fd, parts->iov_base, parts->iov_len, flags)
                        : sendmsg(wire->fd, &message, flags);
@@ -92,7 +113,7 @@ ssize_t lc_wire_send_file(struct lc_wire *wire, int file, off_t *offset, size_t 
 {
     ssize_t n;
 
-    if (!wire->uses_sendfile)
+    if (!wire->uses_sendfile || wire->tls != NULL)
         return copy_file(wire, file, offset, count);
     do
         n = sendfile(wire->fd, file, offset, count);
@@ -112,7 +133,14 @@ void lc_wire_cut(struct lc_wire *wire)
     shutdown(wire->fd, SHUT_RDWR);
 }
 
+void lc_wire_say_goodbye(struct lc_wire *wire)
+{
+    if (wire->tls != NULL)
+        lc_tls_conn_say_goodbye(wire->tls);
+}
+
 void lc_wire_shutdown(struct lc_wire *wire)
 {
+    lc_wire_say_goodbye(wire);
     shutdown(wire->fd, SHUT_WR);
 }

@@ -3,11 +3,14 @@
 #include "app/access.h"
 #include "app/pipeline.h"
 #include "base/clock.h"
+#include "base/credentials.h"
+#include "base/fd.h"
 #include "base/inherit.h"
 #include "base/ipc.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/scoreboard.h"
+#include "base/tickets.h"
 #include "config/config.h"
 #include "worker/accept.h"
 #include "worker/conn.h"
@@ -15,6 +18,7 @@
 #include "worker/lend.h"
 #include "worker/reply.h"
 #include "worker/server.h"
+#include "worker/tls.h"
 
 #include <licorne/error.h>
 #include <licorne/log.h>
@@ -43,6 +47,7 @@ uint64_t lc_server_patience(const struct lc_server *server, enum lc_deadline kin
     const struct lc_config *config = server->config;
 
     switch (kind) {
+    case LC_DEADLINE_HANDSHAKE: return (uint64_t)config->handshake_timeout * 1000;
     case LC_DEADLINE_HEAD: return (uint64_t)config->header_timeout * 1000;
     case LC_DEADLINE_BODY: return (uint64_t)config->body_timeout * 1000;
     case LC_DEADLINE_WRITE: return (uint64_t)config->write_timeout * 1000;
@@ -121,6 +126,7 @@ static void before_sleep(uv_prepare_t *prepare)
         lc_lender_before_sleep(server->lender);
     lc_reply_flush_all(server);
     lc_pipeline_turn_end(server->pipeline);
+    server->handshake_us = 0;
     send_log(server);
     atomic_store_explicit(&slot->heartbeat_ms, uv_now(&server->loop),
                           memory_order_relaxed);
@@ -206,16 +212,51 @@ static void on_signal(uv_signal_t *handle, int signum)
         stop_at_once(server);
 }
 
-/* The master says nothing on this channel: if it can be read, the master is gone. */
+/* Certificates were renewed, or ticket keys: for those who connect from now on. */
+static void on_credentials(struct lc_server *server, const struct lc_ticket_keys *tickets,
+                           size_t len, int fd)
+{
+    struct lc_error err = {.code = LC_E_PROTOCOL, .text = "not well formed"};
+    struct lc_credentials *fresh = NULL;
+
+    if (server->tls != NULL && len == sizeof(*tickets) && fd >= 0)
+        fresh = lc_credentials_import(fd, &err);
+    if (fresh == NULL || lc_tls_renew(server->tls, fresh, tickets, &err) < 0)
+        lc_log(LC_ERROR, "Renewed certificates cannot be used: %s", err.text);
+    lc_credentials_destroy(fresh);
+}
+
+static void on_message(struct lc_server *server, const struct lc_msg_head *head,
+                       void *payload, int fd)
+{
+    switch ((enum lc_msg_type)head->type) {
+    case LC_MSG_CREDENTIALS:
+        on_credentials(server, payload, head->length, fd);
+        explicit_bzero(payload, head->length);
+        break;
+    case LC_MSG_READY:
+    case LC_MSG_BOOT_FAILED:
+    case LC_MSG_RETIRING:
+    case LC_MSG_RECORDS:
+    case LC_MSG_STREAMS:
+    case LC_MSG_REOPEN:
+    case LC_MSG_STOP: break; /* not for a worker */
+    }
+}
+
 static void on_channel(uv_poll_t *poll, int status, int events)
 {
     struct lc_server *server = LC_CONTAINER(poll, struct lc_server, channel);
+    static _Alignas(8) char payload[LC_MSG_MAX];
     struct lc_msg_head head;
-    static char payload[LC_MSG_MAX];
+    LC_AUTOCLOSE int fd = -1;
 
-    if (lc_channel_receive(server->inherit->channel, &head, payload, sizeof(payload)) >=
-            0 ||
-        errno == EAGAIN)
+    if (lc_channel_receive_fd(server->inherit->channel, &head, payload, sizeof(payload),
+                              &fd) >= 0) {
+        on_message(server, &head, payload, fd);
+        return;
+    }
+    if (errno == EAGAIN || errno == EBADMSG)
         return;
     uv_poll_stop(poll);
     lc_log(LC_INFO, "Parent changed, shutting down: worker %d", (int)getpid());
@@ -314,6 +355,7 @@ static void init(struct lc_server *server, const struct lc_inherit *inherit)
     server->rules.dropped = &server->dropped;
     lc_list_init(&server->conns);
     lc_list_init(&server->held);
+    lc_list_init(&server->restless);
     for (int kind = 0; kind < LC_DEADLINE_COUNT; kind++)
         lc_list_init(&server->deadlines[kind]);
 }
@@ -328,6 +370,7 @@ static int start_loop(struct lc_server *server, struct lc_error *err)
     watch_signals(server);
     uv_timer_init(&server->loop, &server->tick);
     uv_prepare_init(&server->loop, &server->before_sleep);
+    uv_idle_init(&server->loop, &server->restless_turn);
     uv_poll_init(&server->loop, &server->channel, server->inherit->channel);
     uv_poll_init(&server->loop, &server->log_room, lc_log_fd());
     return 0;
@@ -354,6 +397,19 @@ static int start_threads(struct lc_server *server, struct lc_error *err)
     }
     server->lender = lc_lender_create(server, (unsigned)server->config->threads, err);
     return server->lender == NULL ? -1 : 0;
+}
+
+/* The keys are OpenSSL's from here on. */
+static int open_tls(struct lc_server *server, struct lc_error *err)
+{
+    const struct lc_inherit *inherit = server->inherit;
+
+    if (inherit->credentials == NULL)
+        return 0;
+    server->tls = lc_tls_create(server->config, inherit->credentials, inherit->tickets,
+                                err);
+    lc_credentials_wipe(inherit->credentials);
+    return server->tls == NULL ? -1 : 0;
 }
 
 static int exit_code_for(const struct lc_error *err)
@@ -423,6 +479,7 @@ static void tear_down(struct lc_server *server)
         lc_pipeline_turn_end(server->pipeline);
     lc_pipeline_destroy(server->pipeline);
     lc_access_log_destroy(server->access_log);
+    lc_tls_destroy(server->tls);
     if (server->has_loop)
         close_loop(server);
     lc_lender_destroy(server->lender);
@@ -456,8 +513,9 @@ int lc_worker_run(const struct lc_inherit *inherit)
     lc_log_open(inherit->records, lc_level_of(inherit->config->loglevel));
     lc_log(LC_INFO, "Booting worker with pid: %d", (int)getpid());
     init(&server, inherit);
-    if (start_loop(&server, &err) < 0 || load_application(&server, &err) < 0 ||
-        start_threads(&server, &err) < 0 || serve(&server, &err) < 0)
+    if (start_loop(&server, &err) < 0 || open_tls(&server, &err) < 0 ||
+        load_application(&server, &err) < 0 || start_threads(&server, &err) < 0 ||
+        serve(&server, &err) < 0)
         return boot_failed(&server, &err);
     tear_down(&server);
     say_goodbye();

@@ -9,3 +9,4 @@
 #include <licorne/request.h>
 #include <licorne/response.h>
 #include <licorne/slice.h>
+#include <licorne/tls.h>

@@ -15,6 +15,7 @@ LC_C_BEGIN
 
 struct lc_arena;
 struct lc_request;
+struct lc_tls_info;
 
 struct lc_header {
     struct lc_slice name;
@@ -34,6 +35,9 @@ struct lc_endpoints {
     const char *proxy_protocol; /* "TCP4", "TCP6", "LOCAL", "UNSPEC"         */
     const char *proxy_addr;     /* where the client connected to; NULL with  */
     const char *proxy_port;     /* LOCAL and UNSPEC, which name no client    */
+
+    int socket; /* the connection's: to ask it, and to set its options, not to read or write */
+    const struct lc_tls_info *tls; /* <licorne/tls.h>; NULL: not encrypted */
 };
 
 /* A place for a controller to keep something with a connection (a cached object). `release` is

@@ -44,7 +44,7 @@ def test_a_wrong_command_line_is_explained_and_ends_with_2(arguments, complaint)
 @pytest.mark.parametrize("arguments, words", [
     (["-b", "127.0.0.1:x", "served"], ["'x' is not a valid port number."]),
     (["-c", "missing.ini", "served"], ["missing.ini"]),
-    (["--keyfile", "/some.key", "served"], ["keyfile", "not available in this version"]),
+    (["--keyfile", "/some.key", "served"], ["keyfile", "certfile is not set"]),
     (["-k", "gevent", "served"], ["worker_class", "gevent"]),
     ([], ["No application module specified."]),
 ])

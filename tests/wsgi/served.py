@@ -68,6 +68,13 @@ def stream(environ, start_response):
         left -= len(piece)
 
 
+def break_off(environ, start_response):
+    """Fails after the first piece, without telling how many there should have been."""
+    start_response("200 OK", [])
+    yield b"begun"
+    raise RuntimeError("this one breaks off")
+
+
 def fail(environ, start_response):
     raise RuntimeError("this one always fails")
 
@@ -108,3 +115,4 @@ def fork_later(environ, start_response):
 ROUTES = {function.__name__: function for function in (
     hello, pid, echo, chunks, environ, target, slow, file, stream, fail, complain,
     complain_later, fork, fork_later)}
+ROUTES["break"] = break_off
