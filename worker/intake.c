@@ -418,10 +418,13 @@ void lc_intake_on_readable(struct lc_conn *conn)
 {
     struct lc_slice input;
 
-    if (conn->is_lent) /* the answer that this follows may be known already */
+    if (conn->is_lent) {
+        /* The answer that this follows may be known already. Then the next request may be too,
+         * and a thread may read its body from the socket; or the answer waits to be sent. */
         lc_lender_hear(conn->server->lender);
-    if (conn->state == LC_CONN_CLOSED)
-        return;
+        if (conn->state == LC_CONN_CLOSED || !(conn->events & UV_READABLE))
+            return;
+    }
     if (conn->state == LC_CONN_HANDLING || conn->state == LC_CONN_REPLYING) {
         read_ahead(conn);
         return;

@@ -1,5 +1,4 @@
 """What becomes of a connection: kept, closed, half-closed, refused, drained."""
-import os
 import random
 import select
 import signal
@@ -9,6 +8,7 @@ import time
 import pytest
 
 from client import BadResponse, Client
+from licorne import WORKERS
 
 MIB = 1 << 20
 
@@ -61,9 +61,10 @@ def test_keepalive_0_closes_after_each_answer(serve):
 
 # --- pipelining -----------------------------------------------------------------------------------
 
-def test_a_mixed_pipeline_is_answered_in_order(serve):
+@pytest.mark.parametrize("worker", WORKERS)
+def test_a_mixed_pipeline_is_answered_in_order(serve, worker):
     """Short and long answers, of known and unknown length, and bodies, sent with one write."""
-    server = serve("--keep-alive", "20")
+    server = serve(*WORKERS[worker], "--keep-alive", "20")
     requests, answers, dice = [], [], random.Random(1)
     for n in range(300):
         kind = n % 5

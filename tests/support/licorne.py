@@ -19,6 +19,13 @@ APPS = ROOT / "tests" / "wsgi"
 # Arguments of every server, for tests that run with each kind of worker.
 DEFAULTS = []
 
+# The ways to run an application that must make no difference to it.
+WORKERS = {
+    "sync": [],
+    "gthread": ["-k", "gthread", "--threads", "4"],
+    "unbuffered": ["-k", "gthread", "--threads", "4", "--no-request-buffering"],
+}
+
 # What sanitizers print, wherever it was built with them.
 REPORT = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:")
 
