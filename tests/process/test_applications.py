@@ -1,5 +1,5 @@
-"""Real applications, each as it is and once more with the protocol checker of the standard
-library (wsgiref.validate) between it and the server, which raises where either is at fault."""
+"""Real applications, in each kind of worker; in one of them with the protocol checker of the standard
+library (wsgiref.validate) between application and server, which raises where either is at fault."""
 import hashlib
 import json
 import os
@@ -9,23 +9,24 @@ import sys
 import pytest
 
 from browser import Browser, hidden_field
-from licorne import APPS, environment
+from licorne import APPS, WORKERS, environment
 
 SITES = APPS / "sites"
 MIB = 1 << 20
 
 
-@pytest.fixture(params=["as it is", "validated"])
+@pytest.fixture(params=["sync", "gthread, validated", "unbuffered"])
 def host(request, start):
     """host(application, variables) serves one of tests/wsgi/sites, or a module in `chdir`."""
     servers = []
+    worker, _, is_validated = request.param.partition(", ")
 
     def host(application, variables=(), chdir=SITES):
-        env, served = {**dict(variables)}, application
-        if request.param == "validated":
+        env, served = dict(variables), application
+        if is_validated:
             env["APPLICATION"], served = application, "validated"
-        servers.append(start("--keep-alive", "20", "--pythonpath", SITES, "--chdir", chdir,
-                             served, env=env))
+        servers.append(start(*WORKERS[worker], "--keep-alive", "20", "--pythonpath", SITES,
+                             "--chdir", chdir, served, env=env))
         return servers[-1]
 
     yield host

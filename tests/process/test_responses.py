@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from client import BadResponse
-from licorne import APPS, Licorne
+from licorne import APPS, WORKERS, Licorne
 from waiting import wait_until
 
 sys.path.insert(0, str(APPS))
@@ -48,9 +48,9 @@ class Observed(Licorne):
         return line
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    server = Observed("--chdir", APPS, "--keep-alive", "20", "--access-logformat",
+@pytest.fixture(scope="module", params=WORKERS.values(), ids=WORKERS)
+def running(request, tmp_path_factory):
+    server = Observed(*request.param, "--chdir", APPS, "--keep-alive", "20", "--access-logformat",
                       "%(r)s %(s)s %(b)s", "responses", access_log=True,
                       folder=tmp_path_factory.mktemp("server"))
     try:
@@ -165,12 +165,16 @@ def test_a_body_of_known_length_is_sent_as_it_is(server, name, body):
     ("two", b"two pieces", False), ("writes", b"one, two, three", False),
     ("plain", b"ok", True), ("pieces_length", b"fourteen bytes", True), ("empty", b"", True)])
 def test_http_1_0_has_no_chunks(server, name, body, is_kept):
-    answer = raw(server, get(name, "Connection: keep-alive", version="1.0"), half_close=is_kept)
-    head, got = head_and_body(answer)
-    assert head[0] == b"HTTP/1.0 200 OK"
-    assert (b"Connection: keep-alive" in head) == is_kept
-    assert b"Transfer-Encoding: chunked" not in head
-    assert got == body
+    with server.client() as client:
+        client.send(get(name, "Connection: keep-alive", version="1.0"))
+        response = client.response()
+        assert (response.version, response.body) == ("HTTP/1.0", body)
+        assert response.field("Connection") == ("keep-alive" if is_kept else "close")
+        assert response.field("Transfer-Encoding") is None
+        if is_kept:
+            assert client.get("/plain").body == b"ok"
+        else:
+            assert client.is_closed()
 
 
 # --- answers without a body -------------------------------------------------------------------------
