@@ -49,6 +49,22 @@ static enum lc_error_code code_for_exit(enum lc_error_code code)
     return code == LC_E_APP_LOAD || code == LC_E_CONFIG ? code : LC_E_BOOT;
 }
 
+/* --- for the setting `reload` --- */
+
+static char *explanation;
+
+static void keep_explanation(void *owner, struct lc_slice text)
+{
+    (void)owner;
+    free(explanation);
+    explanation = lc_strndup(text.at, text.len);
+}
+
+const char *lc_controller_explanation(void)
+{
+    return explanation == NULL ? "" : explanation;
+}
+
 static int open_app(struct lc_controller *controller, const struct lc_config *config,
                     struct lc_error *err)
 {
@@ -60,6 +76,7 @@ static int open_app(struct lc_controller *controller, const struct lc_config *co
         .python = config->python,
         .is_multiprocess = config->workers > 1,
         .is_multithread = lc_config_is_threaded(config),
+        .explain = keep_explanation,
     };
 
     controller->app = controller->ops->open(&options, err);
@@ -80,6 +97,20 @@ int lc_controller_open(struct lc_controller *controller, const struct lc_config 
             "or licorne ./shop.so");
     controller->ops = ops_for(config->app, err);
     return controller->ops == NULL ? -1 : open_app(controller, config, err);
+}
+
+int lc_controller_open_broken(struct lc_controller *controller,
+                              const struct lc_config *config, struct lc_error *err)
+{
+    *controller = (struct lc_controller){.ops = ops_for(config->app, err)};
+    return controller->ops == NULL ? -1 : 0;
+}
+
+void lc_controller_sources(const struct lc_controller *controller,
+                           void (*each)(void *owner, const char *path), void *owner)
+{
+    if (controller->ops->sources != NULL)
+        controller->ops->sources(controller->app, each, owner);
 }
 
 void lc_controller_close(struct lc_controller *controller)

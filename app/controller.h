@@ -14,4 +14,15 @@ struct lc_controller {
  * the Python plugin. 0, or -1 with `err` (LC_E_BOOT, LC_E_APP_LOAD or LC_E_CONFIG). */
 int lc_controller_open(struct lc_controller *controller, const struct lc_config *config,
                        struct lc_error *err);
+/* What was said about the failure, with its traceback; "" if nothing was. Valid until the next
+ * open. */
+const char *lc_controller_explanation(void);
+
+/* For `reload`: a controller whose application could not be opened, good for its sources only. */
+int lc_controller_open_broken(struct lc_controller *controller,
+                              const struct lc_config *config, struct lc_error *err);
+
+/* Names the files that the application consists of, as far as they were not named before. */
+void lc_controller_sources(const struct lc_controller *controller,
+                           void (*each)(void *owner, const char *path), void *owner);
 void lc_controller_close(struct lc_controller *controller);

@@ -13,6 +13,8 @@
 
 struct native {
     const struct lc_module *module;
+    char *path;
+    bool is_named; /* by native_sources */
     struct lc_router *router;
     void *state;
     bool is_open;
@@ -25,6 +27,7 @@ static void native_close(void *app)
     if (native->is_open && native->module->close != NULL)
         native->module->close(native->state);
     lc_router_destroy(native->router);
+    free(native->path);
     free(native);
 }
 
@@ -58,6 +61,7 @@ static void *native_open(const struct lc_app_options *options, struct lc_error *
     }
     struct native *native = lc_new(struct native);
     native->module = module;
+    native->path = lc_take(&path);
     native->router = lc_router_create(module->routes, err);
     if (native->router != NULL && open_module(native, err) == 0)
         return native;
@@ -121,10 +125,22 @@ static void native_resume(void *app, struct lc_request *request)
     lc_response_abort(request);
 }
 
+static void native_sources(void *app, void (*each)(void *owner, const char *path),
+                           void *owner)
+{
+    struct native *native = app;
+
+    if (native == NULL || native->is_named)
+        return;
+    native->is_named = true;
+    each(owner, native->path);
+}
+
 const struct lc_app_ops lc_app_native = {
     .name = "native",
     .open = native_open,
     .call = native_call,
     .resume = native_resume,
     .close = native_close,
+    .sources = native_sources,
 };

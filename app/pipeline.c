@@ -8,7 +8,17 @@
 #include <licorne/error.h>
 #include <licorne/log.h>
 
+#include <stdatomic.h>
+#include <string.h>
+
+/* Why the application's latest state cannot be served. */
+struct notice {
+    struct notice *older;
+    char *text;
+};
+
 struct lc_pipeline {
+    _Atomic(struct notice *) notice; /* the newest, or NULL */
     struct lc_controller controller;
     bool has_threads;
     bool was_called; /* the application, by the loop, since the last turn_end */
@@ -32,10 +42,50 @@ struct lc_pipeline *lc_pipeline_create(const struct lc_config *config,
     return NULL;
 }
 
+struct lc_pipeline *lc_pipeline_create_broken(const struct lc_config *config,
+                                              const char *text, struct lc_error *err)
+{
+    struct lc_pipeline *pipeline = lc_new(struct lc_pipeline);
+
+    lc_pipeline_show(pipeline, text);
+    if (lc_controller_open_broken(&pipeline->controller, config, err) == 0)
+        return pipeline;
+    lc_pipeline_destroy(pipeline);
+    return NULL;
+}
+
+/* Threads may be reading the one before. */
+void lc_pipeline_show(struct lc_pipeline *pipeline, const char *text)
+{
+    struct notice *notice = lc_new(struct notice);
+
+    notice->text = lc_strdup(text);
+    notice->older = atomic_load(&pipeline->notice);
+    atomic_store(&pipeline->notice, notice);
+}
+
+static void forget_notices(struct lc_pipeline *pipeline)
+{
+    for (struct notice *notice = atomic_load(&pipeline->notice); notice != NULL;) {
+        struct notice *older = notice->older;
+
+        free(notice->text);
+        free(notice);
+        notice = older;
+    }
+}
+
+void lc_pipeline_sources(struct lc_pipeline *pipeline,
+                         void (*each)(void *owner, const char *path), void *owner)
+{
+    lc_controller_sources(&pipeline->controller, each, owner);
+}
+
 void lc_pipeline_destroy(struct lc_pipeline *pipeline)
 {
     if (pipeline == NULL)
         return;
+    forget_notices(pipeline);
     lc_controller_close(&pipeline->controller);
     free(pipeline);
 }
@@ -76,6 +126,26 @@ static void note_call(struct lc_pipeline *pipeline)
 
 /* --- the steps, in the order in which a request takes them ------------------------------- */
 
+static bool is_from_a_browser(const struct lc_request *request)
+{
+    struct lc_slice accepted = lc_request_header(request, "Accept");
+
+    return accepted.at != NULL &&
+           memmem(accepted.at, accepted.len, "text/html", strlen("text/html")) != NULL;
+}
+
+/* While an application is being written, its author looks at a browser. */
+static enum lc_step show_notice(struct lc_pipeline *pipeline, struct lc_request *request)
+{
+    const struct notice *notice = atomic_load_explicit(&pipeline->notice,
+                                                       memory_order_acquire);
+
+    if (notice == NULL ||
+        (pipeline->controller.app != NULL && !is_from_a_browser(request)))
+        return LC_NEXT;
+    return lc_response_text(request, 500, notice->text);
+}
+
 static enum lc_step call_application(struct lc_pipeline *pipeline,
                                      struct lc_request *request)
 {
@@ -94,7 +164,7 @@ static enum lc_step not_found(struct lc_pipeline *pipeline, struct lc_request *r
 typedef enum lc_step (*step_fn)(struct lc_pipeline *pipeline, struct lc_request *request);
 
 static const step_fn steps[] = {
-    call_application, not_found, /* what nobody has answered */
+    show_notice, call_application, not_found, /* what nobody has answered */
 };
 
 /* --- the walk --------------------------------------------------------------------------- */

@@ -14,6 +14,18 @@ struct lc_request;
  * that ends in .so as a native module. NULL and `err` (LC_E_BOOT, LC_E_APP_LOAD, LC_E_CONFIG). */
 struct lc_pipeline *lc_pipeline_create(const struct lc_config *config,
                                        struct lc_error *err);
+/* For the setting `reload`: a pipeline whose application could not be loaded, and which answers
+ * every request with `text`. */
+struct lc_pipeline *lc_pipeline_create_broken(const struct lc_config *config,
+                                              const char *text, struct lc_error *err);
+
+/* From now on browsers get `text` (why the changed application cannot be loaded), while everybody
+ * else is served as before. */
+void lc_pipeline_show(struct lc_pipeline *pipeline, const char *text);
+
+/* Names the files that the application consists of, as far as they were not named before. */
+void lc_pipeline_sources(struct lc_pipeline *pipeline,
+                         void (*each)(void *owner, const char *path), void *owner);
 void lc_pipeline_destroy(struct lc_pipeline *pipeline);
 
 /* Runs the request through all steps. The response may be complete when this returns, or later

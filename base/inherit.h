@@ -31,6 +31,8 @@ struct lc_inherit {
     int records;          /* worker: where records go; logger: where they come from */
     int output; /* capture_output: the end of the pipe that the logger reads, or that
                            * workers print to; -1: none */
+    bool
+        serves_errors; /* `reload`: a worker that cannot load the application shows why */
     uint16_t generation;
     unsigned age; /* Gunicorn's worker.age: 1, 2, 3 …                 */
     struct lc_credentials *credentials; /* the child's to wipe; NULL: no TLS  */

@@ -17,7 +17,11 @@ enum lc_msg_type {
     LC_MSG_RECORDS, /* anyone → logger, on the record socket: struct lc_record_head…  */
     LC_MSG_STREAMS, /* master → logger: use these files from now on (base/log.h)      */
     LC_MSG_REOPEN,  /* master → logger: open all files anew (SIGUSR1). No payload     */
-    LC_MSG_STOP,    /* master → logger: write what is queued, then exit. No payload   */
+    LC_MSG_SOURCES, /* worker → master: files that the application consists of, since the
+                     * latest such message; each path ends in NUL                        */
+    LC_MSG_TRACEBACK, /* worker → master: why it cannot load the application; master →
+                       * worker: show this until you are replaced. Text               */
+    LC_MSG_STOP, /* master → logger: write what is queued, then exit. No payload   */
     LC_MSG_CREDENTIALS, /* master → worker: use these from now on (base/credentials.h), in
                          * a descriptor. struct lc_ticket_keys (base/tickets.h) */
 };

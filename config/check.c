@@ -155,6 +155,9 @@ static int check_choices(struct lc_config *config, struct lc_error *err)
     if (!choose(&config->proxy_protocol, LC_SET_proxy_protocol))
         return wrong(config, err, proxy_protocol, "'%s' is none of off, v1, v2, auto",
                      config->proxy_protocol);
+    if (!choose(&config->reload_engine, LC_SET_reload_engine))
+        return wrong(config, err, reload_engine, "'%s' is none of auto, poll, inotify",
+                     config->reload_engine);
     return 0;
 }
 

@@ -16,6 +16,7 @@
 #include "master/metrics.h"
 #include "master/reap.h"
 #include "master/reload.h"
+#include "master/reloader.h"
 #include "master/signal.h"
 #include "master/spawn.h"
 #include "master/state.h"
@@ -117,6 +118,7 @@ static void supervise(struct lc_master *m)
         lc_abort_silent_workers(m); /* by the scoreboard's heartbeats          */
         lc_workers_kill_late(m);    /* whose time to leave is over             */
         lc_logs_adjust(m);          /* a new logger in place of a dead one     */
+        lc_reloader_step(m);        /* have the application's files changed?   */
         lc_reload_step(m);          /* the next generation boots, serves       */
         lc_certificates_step(m);    /* renewed ones reach the workers          */
         lc_workers_adjust(m);       /* fork or dismiss up to what is wanted    */
@@ -194,6 +196,7 @@ void lc_master_close_loop(struct lc_master *m)
 /* Accepts a master that got only part of the way. */
 static void tear_down(struct lc_master *m)
 {
+    lc_watch_close(&m->watch);
     lc_generation_destroy(m->leaving, m->serving);
     lc_generation_destroy(m->next, m->serving);
     if (m->serving != NULL)

@@ -8,6 +8,7 @@
 #include "master/certificates.h"
 #include "master/generation.h"
 #include "master/logs.h"
+#include "master/reloader.h"
 #include "master/state.h"
 #include "master/upgrade.h"
 #include "master/workers.h"
@@ -144,6 +145,7 @@ static void commit(struct lc_master *m)
     if (!lc_listeners_equal(&m->serving->listeners, &m->leaving->listeners))
         lc_listeners_log(&m->serving->listeners);
     lc_certificates_warn(m->serving->certificates);
+    lc_reloader_on_commit(m);
     send_away(m);
 }
 

@@ -55,6 +55,7 @@ static void leave_the_master(struct lc_master *m, const struct lc_generation *ge
     lc_signals_release();
     lc_signals_close(m);
     uv_loop_fork(&m->loop); /* so that closing does not touch the master's epoll */
+    lc_watch_close(&m->watch);
     lc_master_close_loop(m);
     lc_fd_close(&m->records[is_worker ? 0 : 1]);
     lc_fd_close(&m->output[is_worker ? 0 : 1]);
@@ -110,6 +111,7 @@ static int live(struct lc_master *m, const struct lc_role *role,
         .channel = channel,
         .records = m->records[is_worker ? 1 : 0],
         .output = m->output[is_worker ? 1 : 0],
+        .serves_errors = generation->config->reload && generation != m->next,
         .generation = generation->number,
         .age = age,
         .credentials = is_worker ? lc_certificates_credentials(generation->certificates)

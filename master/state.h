@@ -13,6 +13,7 @@
 #include "master/listen.h"
 #include "master/master.h"
 #include "master/notify.h"
+#include "master/watch.h"
 
 #include <licorne/error.h>
 
@@ -83,6 +84,7 @@ struct lc_master {
     struct lc_handed handed; /* the sockets that were open at the start */
     pid_t successor;         /* a new master that SIGUSR2 started; 0: none */
     struct lc_notify notify;
+    struct lc_watch watch; /* the application's files, with `reload` */
     struct {
         unsigned workers; /* as last told   */
         uint64_t next_ms; /* of the backlog */

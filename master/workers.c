@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/scoreboard.h"
 #include "config/config.h"
+#include "master/reloader.h"
 #include "master/slots.h"
 #include "master/spawn.h"
 
@@ -379,6 +380,12 @@ void lc_worker_hear(struct lc_master *m, struct lc_worker *worker)
             on_boot_failed(m, worker, (struct lc_msg_boot_failed *)payload, head.length);
             break;
         case LC_MSG_RETIRING: worker->is_retiring = true; break;
+        case LC_MSG_SOURCES:
+            lc_reloader_learn(m, (struct lc_slice){payload, head.length});
+            break;
+        case LC_MSG_TRACEBACK:
+            lc_reloader_show(m, (struct lc_slice){payload, head.length});
+            break;
         case LC_MSG_RECORDS:
         case LC_MSG_STREAMS:
         case LC_MSG_REOPEN:

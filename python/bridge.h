@@ -31,6 +31,7 @@ struct lc_python_bridge {
     int (*thread_start)(void *app, struct lc_error *err);
     void (*thread_end)(void *app);
     void (*turn_start)(void *app);
+    void (*sources)(void *app, void (*each)(void *owner, const char *path), void *owner);
 };
 
 #define LC_PYTHON_BRIDGE_SYMBOL "licorne_python_bridge"

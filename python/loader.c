@@ -110,15 +110,18 @@ int lc_loader_start(const struct lc_interpreter *interpreter, struct lc_error *e
 
 /* ---- the application ---- */
 
-static void log_text(PyObject *text)
+static void log_text(PyObject *text, const struct lc_app_options *options)
 {
     PyObject *bytes = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
 
-    if (bytes != NULL)
-        lc_log_text(LC_ERROR, lc_py_bytes(bytes));
-    else
+    if (bytes == NULL) {
         PyErr_Clear();
-    Py_XDECREF(bytes);
+        return;
+    }
+    lc_log_text(LC_ERROR, lc_py_bytes(bytes));
+    if (options->explain != NULL)
+        options->explain(options->owner, lc_py_bytes(bytes));
+    Py_DECREF(bytes);
 }
 
 static int prepare(const struct lc_app_options *options)
@@ -167,7 +170,7 @@ PyObject *lc_loader_load(const struct lc_app_options *options,
         Py_INCREF(app);
     } else {
         app = NULL;
-        log_text(PyTuple_GetItem(answer, 2));
+        log_text(PyTuple_GetItem(answer, 2), options);
         lc_error_set(err, exit_code == 4 ? LC_E_APP_LOAD : LC_E_BOOT,
                      "application %s cannot be loaded", options->spec);
     }

@@ -94,6 +94,7 @@ def load(spec, chdir, executable):
     except Refused as refusal:
         return None, APP_LOAD, str(refusal)
     except BaseException as e:  # SystemExit too: an application must not end the server
+        _broken.extend(files_of(e))
         return None, BOOT, explain(e, spec, chdir, executable)
 
 
@@ -333,3 +334,38 @@ def flush_output():
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
+
+
+# ---- what to watch for changes ----
+
+_named = set()
+_broken = []  # files that an import did not get through
+
+
+def files_of(exception):
+    """Where it came from: a file with a syntax error is no module yet."""
+    while exception is not None:
+        if isinstance(exception, SyntaxError) and exception.filename:
+            yield exception.filename
+        tb = exception.__traceback__
+        while tb is not None:
+            yield tb.tb_frame.f_code.co_filename
+            tb = tb.tb_next
+        exception = exception.__cause__ or exception.__context__
+
+
+def sources():
+    """The files of all modules, as far as they were not returned before."""
+    found = []
+    modules = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    for path in modules + _broken:
+        if not isinstance(path, str) or path in _named:
+            continue
+        _named.add(path)
+        if path.endswith((".pyc", ".pyo")):
+            path = path[:-1]
+        path = os.path.realpath(path)
+        if os.path.isfile(path):
+            found.append(path)
+    del _broken[:]
+    return found

@@ -106,6 +106,14 @@ static void python_turn_start(void *app)
     bridge->turn_start(app);
 }
 
+/* Where no interpreter could be started there is nothing to name. */
+static void python_sources(void *app, void (*each)(void *owner, const char *path),
+                           void *owner)
+{
+    if (bridge != NULL)
+        bridge->sources(app, each, owner);
+}
+
 static const struct lc_app_ops wsgi = {
     .name = "wsgi",
     .open = python_open,
@@ -116,6 +124,7 @@ static const struct lc_app_ops wsgi = {
     .thread_start = python_thread_start,
     .thread_end = python_thread_end,
     .turn_start = python_turn_start,
+    .sources = python_sources,
 };
 
 LC_MODULE(.name = "python3", .app = &wsgi);

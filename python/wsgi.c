@@ -14,6 +14,7 @@
 #include "python/iterate.h"
 #include "python/loader.h"
 #include "python/peer.h"
+#include "python/sources.h"
 #include "python/start_response.h"
 #include "python/target.h"
 
@@ -248,6 +249,14 @@ static void wsgi_turn_start(void *data)
     lc_gil_take();
 }
 
+static void wsgi_sources(void *data, void (*each)(void *owner, const char *path),
+                         void *owner)
+{
+    (void)data;
+    if (running != NULL)
+        lc_sources_each(each, owner);
+}
+
 LC_API const struct lc_python_bridge licorne_python_bridge = {
     .version = LC_PYTHON_BRIDGE,
     .open = wsgi_open,
@@ -258,4 +267,5 @@ LC_API const struct lc_python_bridge licorne_python_bridge = {
     .thread_start = wsgi_thread_start,
     .thread_end = wsgi_thread_end,
     .turn_start = wsgi_turn_start,
+    .sources = wsgi_sources,
 };

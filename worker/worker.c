@@ -1,6 +1,7 @@
 #include "worker/worker.h"
 
 #include "app/access.h"
+#include "app/controller.h"
 #include "app/pipeline.h"
 #include "base/clock.h"
 #include "base/credentials.h"
@@ -18,6 +19,7 @@
 #include "worker/lend.h"
 #include "worker/reply.h"
 #include "worker/server.h"
+#include "worker/sources.h"
 #include "worker/tls.h"
 
 #include <licorne/error.h>
@@ -169,6 +171,7 @@ static void on_tick(uv_timer_t *timer)
     uint64_t now = uv_now(&server->loop);
 
     expire(server, now);
+    lc_sources_tell(server);
     lc_accept_resume(server);
     uv_timer_start(timer, on_tick, until_next_deadline(server, now), 0);
 }
@@ -234,24 +237,30 @@ static void on_message(struct lc_server *server, const struct lc_msg_head *head,
         on_credentials(server, payload, head->length, fd);
         explicit_bzero(payload, head->length);
         break;
+    case LC_MSG_TRACEBACK:
+        ((char *)payload)[head->length] = '\0';
+        lc_pipeline_show(server->pipeline, payload);
+        break;
     case LC_MSG_READY:
     case LC_MSG_BOOT_FAILED:
     case LC_MSG_RETIRING:
     case LC_MSG_RECORDS:
     case LC_MSG_STREAMS:
+    case LC_MSG_SOURCES:
     case LC_MSG_REOPEN:
     case LC_MSG_STOP: break; /* not for a worker */
     }
 }
 
+/* When the channel is closed, the master is gone. */
 static void on_channel(uv_poll_t *poll, int status, int events)
 {
     struct lc_server *server = LC_CONTAINER(poll, struct lc_server, channel);
-    static _Alignas(8) char payload[LC_MSG_MAX];
+    static _Alignas(8) char payload[LC_MSG_MAX + 1]; /* a text is ended there */
     struct lc_msg_head head;
     LC_AUTOCLOSE int fd = -1;
 
-    if (lc_channel_receive_fd(server->inherit->channel, &head, payload, sizeof(payload),
+    if (lc_channel_receive_fd(server->inherit->channel, &head, payload, LC_MSG_MAX,
                               &fd) >= 0) {
         on_message(server, &head, payload, fd);
         return;
@@ -376,12 +385,37 @@ static int start_loop(struct lc_server *server, struct lc_error *err)
     return 0;
 }
 
+/* `reload`: an application that is being written is broken now and then. The master learns why, and
+ * which files to watch; where nobody else serves, this worker shows it to whoever asks. */
+static void show_why(struct lc_server *server, struct lc_error *err)
+{
+    const struct lc_inherit *inherit = server->inherit;
+    const char *said = lc_controller_explanation();
+    const char *why = *said != '\0' ? said : err->text;
+    size_t len = strlen(why);
+    struct lc_error other;
+
+    struct lc_pipeline *broken = lc_pipeline_create_broken(server->config, why, &other);
+    server->pipeline = broken;
+    lc_sources_tell(server);
+    if (len > LC_MSG_MAX / 2)
+        len = LC_MSG_MAX / 2;
+    lc_channel_send(inherit->channel, LC_MSG_TRACEBACK, inherit->generation, why, len);
+    if (inherit->serves_errors)
+        return;
+    server->pipeline = NULL;
+    lc_pipeline_destroy(broken);
+}
+
 static int load_application(struct lc_server *server, struct lc_error *err)
 {
     server->access_log = lc_access_log_create(server->config, err);
     if (server->access_log == NULL && err->code != LC_E_NONE)
         return -1;
     server->pipeline = lc_pipeline_create(server->config, err);
+    if (server->pipeline == NULL && server->config->reload)
+        show_why(server, err);
+    lc_sources_tell(server);
     return server->pipeline == NULL ? -1 : 0;
 }
 

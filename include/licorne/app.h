@@ -3,6 +3,7 @@
 #pragma once
 #include <licorne/api.h>
 #include <licorne/request.h>
+#include <licorne/slice.h>
 #include <stddef.h>
 
 LC_C_BEGIN
@@ -36,6 +37,10 @@ struct lc_app_options {
     const char *python;     /* the interpreter to serve, or NULL: look for it       */
     bool is_multiprocess;   /* more than one worker                                 */
     bool is_multithread;    /* more than one thread calls the application           */
+
+    /* Called with what was logged about a failure, at any length; may be NULL. */
+    void (*explain)(void *owner, struct lc_slice text);
+    void *owner;
 };
 
 /* A kind of application. All calls come from the worker's loop thread, unless it brings
@@ -72,6 +77,11 @@ struct lc_app_ops {
      * GIL here, and not while a request waits for it). `turn_end` tells that there are no
      * more for now. */
     void (*turn_start)(void *app);
+
+    /* Names the files that the application consists of and that were not named before; `app` is
+     * NULL when `open` has failed. Called from the loop's thread, between turns, for the setting
+     * `reload`; may be NULL. */
+    void (*sources)(void *app, void (*each)(void *owner, const char *path), void *owner);
 };
 
 LC_C_END

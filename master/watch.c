@@ -1,0 +1,327 @@
+#include "master/watch.h"
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "config/config.h"
+
+#include <licorne/log.h>
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <glob.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    QUIET_MS = 150,    /* an editor, or git, changes several files at once */
+    LONGEST_MS = 1000, /* but whatever changes all the time is not waited for */
+    LOOK_EVERY_MS = 1000,
+};
+
+static const uint32_t events_of_interest = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM |
+                                           IN_DELETE | IN_CREATE;
+
+struct file {
+    char *name;
+    struct timespec modified; /* {0, 0}: it is not there */
+};
+
+struct lc_watched_folder {
+    char *path;
+    int number; /* inotify's; -1: not watched */
+    struct file *files;
+    size_t count, room;
+};
+
+/* --- what has changed --------------------------------------------------------------------- */
+
+static void note_change(struct lc_watch *watch, const struct lc_watched_folder *folder,
+                        const char *name)
+{
+    uint64_t now = lc_clock_ms();
+
+    if (watch->changed == NULL)
+        watch->first_changed_ms = now;
+    watch->changed_ms = now;
+    free(watch->changed);
+    watch->changed = lc_printf("%s/%s", folder->path, name);
+}
+
+static struct timespec modification_of(const struct lc_watched_folder *folder,
+                                       const char *name)
+{
+    LC_AUTOFREE char *path = lc_printf("%s/%s", folder->path, name);
+    struct stat about;
+
+    return stat(path, &about) < 0 ? (struct timespec){0} : about.st_mtim;
+}
+
+static struct file *find_file(const struct lc_watched_folder *folder, const char *name)
+{
+    for (size_t i = 0; i < folder->count; i++)
+        if (strcmp(folder->files[i].name, name) == 0)
+            return &folder->files[i];
+    return NULL;
+}
+
+/* As the configuration means it: from the folder that the server works in. */
+static char *absolute_pattern(const struct lc_watch *watch, size_t i)
+{
+    return lc_path_absolute(watch->patterns->items[i]);
+}
+
+static bool matches_pattern(const struct lc_watch *watch,
+                            const struct lc_watched_folder *folder, const char *name)
+{
+    LC_AUTOFREE char *path = lc_printf("%s/%s", folder->path, name);
+
+    for (size_t i = 0; i < watch->patterns->count; i++) {
+        LC_AUTOFREE char *pattern = absolute_pattern(watch, i);
+
+        if (fnmatch(pattern, path, FNM_PATHNAME) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_source(const char *name)
+{
+    size_t len = strlen(name);
+
+    return name[0] != '.' && len > 3 && strcmp(name + len - 3, ".py") == 0;
+}
+
+static void on_event(struct lc_watch *watch, struct lc_watched_folder *folder,
+                     const char *name)
+{
+    struct file *file = find_file(folder, name);
+
+    if (file != NULL)
+        file->modified = modification_of(folder, name);
+    if (file != NULL || (watch->minds_newcomers && is_source(name)) ||
+        matches_pattern(watch, folder, name))
+        note_change(watch, folder, name);
+}
+
+/* --- inotify ------------------------------------------------------------------------------- */
+
+static void poll_instead(struct lc_watch *watch, const char *why)
+{
+    if (!watch->polls)
+        lc_log(LC_WARN, "reload: inotify: %s; files are looked at once a second", why);
+    watch->polls = true;
+}
+
+/* The folder may have been replaced by another of its name. */
+static void watch_folder(struct lc_watch *watch, struct lc_watched_folder *folder)
+{
+    if (watch->polls || folder->number >= 0)
+        return;
+    folder->number = inotify_add_watch(watch->fd, folder->path, events_of_interest);
+    if (folder->number < 0 && errno != ENOENT && errno != ENOTDIR)
+        poll_instead(watch, strerror(errno));
+}
+
+static struct lc_watched_folder *by_number(struct lc_watch *watch, int number)
+{
+    for (size_t i = 0; i < watch->count; i++)
+        if (watch->folders[i].number == number)
+            return &watch->folders[i];
+    return NULL;
+}
+
+/* Events were lost: any file may have changed. */
+static void note_flood(struct lc_watch *watch)
+{
+    if (watch->count > 0)
+        note_change(watch, &watch->folders[0], "(many files)");
+}
+
+static void take_event(struct lc_watch *watch, const struct inotify_event *event)
+{
+    struct lc_watched_folder *folder = by_number(watch, event->wd);
+
+    if (event->mask & IN_Q_OVERFLOW)
+        note_flood(watch);
+    else if (folder != NULL && (event->mask & IN_IGNORED))
+        folder->number = -1;
+    else if (folder != NULL && event->len > 0)
+        on_event(watch, folder, event->name);
+}
+
+static void on_mail(uv_poll_t *mail, int status, int events)
+{
+    struct lc_watch *watch = LC_CONTAINER(mail, struct lc_watch, mail);
+    _Alignas(struct inotify_event) char buffer[16 * 1024];
+    ssize_t n;
+
+    while ((n = read(watch->fd, buffer, sizeof(buffer))) > 0)
+        for (char *at = buffer; at < buffer + n;) {
+            const struct inotify_event *event = (const struct inotify_event *)(void *)at;
+
+            take_event(watch, event);
+            at += sizeof(*event) + event->len;
+        }
+}
+
+static void open_inotify(struct lc_watch *watch, uv_loop_t *loop)
+{
+    watch->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (watch->fd < 0) {
+        poll_instead(watch, strerror(errno));
+        return;
+    }
+    uv_poll_init(loop, &watch->mail, watch->fd);
+    watch->mail.data = NULL; /* it is no child's channel */
+    uv_poll_start(&watch->mail, UV_READABLE, on_mail);
+}
+
+/* --- files --------------------------------------------------------------------------------- */
+
+static struct lc_watched_folder *folder_of(struct lc_watch *watch, const char *path,
+                                           size_t len)
+{
+    for (size_t i = 0; i < watch->count; i++)
+        if (strlen(watch->folders[i].path) == len &&
+            memcmp(watch->folders[i].path, path, len) == 0)
+            return &watch->folders[i];
+    if (watch->count == watch->room) {
+        watch->room = watch->room == 0 ? 64 : watch->room * 2;
+        watch->folders = lc_realloc(watch->folders,
+                                    watch->room * sizeof(*watch->folders));
+    }
+    struct lc_watched_folder *folder = &watch->folders[watch->count++];
+    *folder = (struct lc_watched_folder){.path = lc_strndup(path, len), .number = -1};
+    watch_folder(watch, folder);
+    return folder;
+}
+
+static void add_to(struct lc_watched_folder *folder, const char *name)
+{
+    if (find_file(folder, name) != NULL)
+        return;
+    if (folder->count == folder->room) {
+        folder->room = folder->room == 0 ? 16 : folder->room * 2;
+        folder->files = lc_realloc(folder->files, folder->room * sizeof(*folder->files));
+    }
+    folder->files[folder->count++] = (struct file){
+        .name = lc_strdup(name), .modified = modification_of(folder, name)};
+}
+
+void lc_watch_add(struct lc_watch *watch, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (watch->is_open && slash != NULL && slash[1] != '\0')
+        add_to(folder_of(watch, path, (size_t)(slash - path)), slash + 1);
+}
+
+/* Files that match now, and the folders in which others may come to. */
+static void add_pattern(struct lc_watch *watch, size_t which)
+{
+    LC_AUTOFREE char *pattern = absolute_pattern(watch, which);
+    const char *special = pattern + strcspn(pattern, "*?[");
+    const char *slash = memrchr(pattern, '/', (size_t)(special - pattern));
+    glob_t found;
+
+    if (glob(pattern, 0, NULL, &found) == 0) {
+        for (size_t i = 0; i < found.gl_pathc; i++)
+            lc_watch_add(watch, found.gl_pathv[i]);
+        globfree(&found);
+    }
+    if (slash != NULL)
+        folder_of(watch, pattern, (size_t)(slash - pattern));
+}
+
+static void look_at_files(struct lc_watch *watch, struct lc_watched_folder *folder)
+{
+    for (size_t i = 0; i < folder->count; i++) {
+        struct file *file = &folder->files[i];
+        struct timespec now = modification_of(folder, file->name);
+
+        if (now.tv_sec == file->modified.tv_sec && now.tv_nsec == file->modified.tv_nsec)
+            continue;
+        file->modified = now;
+        note_change(watch, folder, file->name);
+    }
+}
+
+/* What inotify cannot tell: new matches of patterns, folders that come back, and everything where
+ * there is no inotify. */
+static void look(struct lc_watch *watch)
+{
+    for (size_t i = 0; i < watch->count; i++) {
+        if (watch->polls)
+            look_at_files(watch, &watch->folders[i]);
+        else if (watch->folders[i].number < 0)
+            watch_folder(watch, &watch->folders[i]);
+    }
+    for (size_t i = 0; i < watch->patterns->count; i++)
+        add_pattern(watch, i);
+}
+
+/* --- life ---------------------------------------------------------------------------------- */
+
+void lc_watch_open(struct lc_watch *watch, uv_loop_t *loop, const char *engine,
+                   const struct lc_strings *patterns)
+{
+    *watch = (struct lc_watch){.is_open = true, .fd = -1, .patterns = patterns};
+    if (strcmp(engine, "poll") == 0)
+        watch->polls = true;
+    else
+        open_inotify(watch, loop);
+    for (size_t i = 0; i < patterns->count; i++)
+        add_pattern(watch, i);
+    watch->look_ms = lc_clock_ms() + LOOK_EVERY_MS;
+}
+
+static void free_folder(struct lc_watched_folder *folder)
+{
+    for (size_t i = 0; i < folder->count; i++)
+        free(folder->files[i].name);
+    free(folder->files);
+    free(folder->path);
+}
+
+void lc_watch_close(struct lc_watch *watch)
+{
+    if (!watch->is_open)
+        return;
+    if (watch->fd >= 0 && !uv_is_closing((uv_handle_t *)&watch->mail))
+        uv_close((uv_handle_t *)&watch->mail, NULL);
+    lc_fd_close(&watch->fd);
+    for (size_t i = 0; i < watch->count; i++)
+        free_folder(&watch->folders[i]);
+    free(watch->folders);
+    free(watch->changed);
+    watch->folders = NULL;
+    watch->changed = NULL;
+    watch->count = watch->room = 0;
+    watch->is_open = false;
+}
+
+char *lc_watch_next(struct lc_watch *watch, uint64_t *when_ms)
+{
+    uint64_t now = lc_clock_ms();
+
+    if (now >= watch->look_ms) {
+        look(watch);
+        watch->look_ms = now + LOOK_EVERY_MS;
+    }
+    *when_ms = watch->look_ms;
+    if (watch->changed == NULL)
+        return NULL;
+    uint64_t quiet = watch->changed_ms + QUIET_MS;
+    uint64_t end = watch->first_changed_ms + LONGEST_MS;
+    if (now < quiet && now < end) {
+        *when_ms = quiet < end ? quiet : end;
+        return NULL;
+    }
+    return lc_take(&watch->changed);
+}

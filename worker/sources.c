@@ -1,0 +1,49 @@
+#include "worker/sources.h"
+
+#include "app/pipeline.h"
+#include "base/inherit.h"
+#include "base/ipc.h"
+#include "config/config.h"
+#include "worker/server.h"
+
+#include <string.h>
+
+enum { ROOM = LC_MSG_MAX - sizeof(struct lc_msg_head) };
+
+struct letter {
+    const struct lc_inherit *inherit;
+    size_t used;
+    char text[ROOM];
+};
+
+static void post(struct letter *letter)
+{
+    if (letter->used > 0)
+        lc_channel_send(letter->inherit->channel, LC_MSG_SOURCES,
+                        letter->inherit->generation, letter->text, letter->used);
+    letter->used = 0;
+}
+
+static void write_down(void *owner, const char *path)
+{
+    struct letter *letter = owner;
+    size_t len = strlen(path) + 1;
+
+    if (len > ROOM)
+        return;
+    if (len > ROOM - letter->used)
+        post(letter);
+    memcpy(letter->text + letter->used, path, len);
+    letter->used += len;
+}
+
+void lc_sources_tell(struct lc_server *server)
+{
+    static struct letter letter;
+
+    if (!server->config->reload || server->pipeline == NULL)
+        return;
+    letter.inherit = server->inherit;
+    lc_pipeline_sources(server->pipeline, write_down, &letter);
+    post(&letter);
+}
