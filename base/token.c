@@ -1,9 +1,12 @@
 #include "base/token.h"
 
-const bool lc_token_chars[256] = {
-    ['!'] = true,         ['#'] = true,         ['$'] = true, ['%'] = true,
-    ['&'] = true,         ['\''] = true,        ['*'] = true, ['+'] = true,
-    ['-'] = true,         ['.'] = true,         ['^'] = true, ['_'] = true,
-    ['`'] = true,         ['|'] = true,         ['~'] = true, ['0' ... '9'] = true,
-    ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
+enum { T = LC_TOKEN_CHAR | LC_NO_UNDERSCORE };
+
+const uint8_t lc_token_chars[256] = {
+    ['!'] = T,         ['#'] = T,         ['$'] = T,
+    ['%'] = T,         ['&'] = T,         ['\''] = T,
+    ['*'] = T,         ['+'] = T,         ['-'] = T,
+    ['.'] = T,         ['^'] = T,         ['`'] = T,
+    ['|'] = T,         ['~'] = T,         ['_'] = LC_TOKEN_CHAR,
+    ['0' ... '9'] = T, ['A' ... 'Z'] = T, ['a' ... 'z'] = T,
 };

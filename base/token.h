@@ -3,23 +3,32 @@
 #include <licorne/slice.h>
 
 #include <stdbool.h>
+#include <stdint.h>
 
-/* RFC 9110, 5.6.2: a character of a token, so of methods and field names. */
-extern const bool lc_token_chars[256];
+/* RFC 9110, 5.6.2: the characters of a token, so of methods and field names. The underscore is one
+ * of them, and in names wants to be looked at. */
+enum { LC_TOKEN_CHAR = 1, LC_NO_UNDERSCORE = 2 };
+extern const uint8_t lc_token_chars[256];
 
 static inline bool lc_is_token_char(char c)
 {
-    return lc_token_chars[(unsigned char)c];
+    return lc_token_chars[(unsigned char)c] != 0;
+}
+
+/* What all its characters have in common; 0: it is no token. */
+static inline unsigned lc_token_kind(struct lc_slice text)
+{
+    uint8_t common = text.len > 0 ? LC_TOKEN_CHAR | LC_NO_UNDERSCORE : 0;
+
+    for (size_t i = 0; i < text.len; i++)
+        common &= lc_token_chars[(unsigned char)text.at[i]];
+    return common;
 }
 
 /* At least one character, and all of them of a token. */
 static inline bool lc_is_token(struct lc_slice text)
 {
-    bool is_good = text.len > 0;
-
-    for (size_t i = 0; i < text.len; i++)
-        is_good &= lc_is_token_char(text.at[i]);
-    return is_good;
+    return lc_token_kind(text) != 0;
 }
 
 /* RFC 9110, 5.5: field values hold visible characters, blanks, tabs and bytes above 0x7f. */

@@ -31,33 +31,29 @@ static size_t field_of(const struct lc_http1 *http1, struct lc_slice head, size_
     return is_fold ? http1->field_start : start;
 }
 
-static bool take_first_line(struct lc_http1 *http1, struct lc_slice line)
+static bool take_fold(struct lc_http1 *http1, struct lc_slice head, struct lc_slice line)
 {
-    struct lc_policy *policy = &http1->policy;
+    const char *field = head.at + http1->field_start;
 
-    if (!lc_policy_field_line(policy, line))
-        return false;
-    if (policy->rules->strips_name_spaces)
-        http1->has_odd_lines |= lc_policy_strips(policy, line);
-    return true;
+    http1->has_odd_lines = true;
+    return lc_policy_fold(&http1->policy,
+                          (struct lc_slice){field, (size_t)(line.at + line.len - field)});
 }
 
 static bool take_field_line(struct lc_http1 *http1, struct lc_slice head,
                             struct lc_slice line)
 {
     struct lc_policy *policy = &http1->policy;
-    size_t start = (size_t)(line.at - head.at);
 
-    http1->field_start = field_of(http1, head, start);
-    if (http1->field_start == start) {
-        if (!take_first_line(http1, line))
+    if (lc_is_blank(*line.at) && http1->line_count > 0) {
+        if (!take_fold(http1, head, line))
             return false;
     } else {
-        size_t len = start + line.len - http1->field_start;
-
-        if (!lc_policy_fold(policy, (struct lc_slice){head.at + http1->field_start, len}))
+        http1->field_start = (size_t)(line.at - head.at);
+        if (!lc_policy_field_line(policy, line))
             return false;
-        http1->has_odd_lines = true;
+        if (policy->rules->strips_name_spaces)
+            http1->has_odd_lines |= lc_policy_strips(policy, line);
     }
     if (++http1->line_count > LINES_MAX)
         return lc_fault_limit(policy->fault, "limit request headers fields");
@@ -240,7 +236,7 @@ void lc_http1_begin(struct lc_http1 *http1, struct lc_request *request,
         .rules = rules,
         .fault = fault,
         .is_trusted = is_trusted,
-        .scheme_lengths = is_trusted ? rules->scheme_lengths : 0,
+        .schemes = is_trusted ? rules->schemes : 0,
     };
 }
 

@@ -386,7 +386,7 @@ static bool take_scheme(struct lc_policy *policy, struct lc_slice name,
 static bool take_meaning(struct lc_policy *policy, struct lc_slice name,
                          struct lc_slice value)
 {
-    if ((policy->scheme_lengths >> (name.len % 64) & 1) != 0 &&
+    if ((policy->schemes & lc_rules_scheme_bit(name)) != 0 &&
         !take_scheme(policy, name, value))
         return false;
     switch (name.len) {
@@ -434,19 +434,19 @@ static bool take_underscore(struct lc_policy *policy, struct lc_slice name,
         return lc_fault_bad_name(policy->fault, "Invalid HTTP header name: %s", name);
     if (rules->dropped != NULL)
         lc_dropped_tell(rules->dropped, name, policy->is_trusted);
-    return take_meaning(policy, name, value); /* the scheme, by such a name */
+    return !policy->is_trusted || take_scheme(policy, name, value);
 }
 
 bool lc_policy_field(struct lc_policy *policy, struct lc_slice name,
                      struct lc_slice value)
 {
+    unsigned kind = lc_token_kind(name);
     bool is_kept = true;
 
-    /* RFC 9110, 5.1 */
-    if (!lc_is_token(name))
+    if (kind == 0) /* RFC 9110, 5.1 */
         return lc_fault_bad(policy->fault, "Invalid HTTP header name: %s", name);
-    if (memchr(name.at, '_', name.len) != NULL &&
-        !take_underscore(policy, name, lc_without_blanks(value), &is_kept))
+    value = lc_without_blanks(value);
+    if ((kind & LC_NO_UNDERSCORE) == 0 && !take_underscore(policy, name, value, &is_kept))
         return false;
     if (!is_kept)
         return true;
@@ -456,8 +456,8 @@ bool lc_policy_field(struct lc_policy *policy, struct lc_slice name,
     if (header == NULL)
         return lc_fault_limit(policy->fault, "limit request headers fields");
     header->name = name;
-    header->value = lc_without_blanks(value);
-    return take_meaning(policy, name, header->value);
+    header->value = value;
+    return take_meaning(policy, name, value);
 }
 
 bool lc_policy_head(struct lc_policy *policy)
@@ -516,7 +516,7 @@ static void start_anew(struct lc_policy *policy)
         .fault = policy->fault,
         .is_trusted = policy->is_trusted,
         .has_line = policy->has_line,
-        .scheme_lengths = policy->scheme_lengths,
+        .schemes = policy->schemes,
     };
     policy->fault->status = 0;
     request->header_count = 0;

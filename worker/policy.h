@@ -23,7 +23,7 @@ struct lc_policy {
     bool says_close, says_keep; /* Connection: close, keep-alive */
     bool has_host, has_content_type, has_content_length, has_coding, has_scheme;
     uint64_t content_length;
-    uint64_t scheme_lengths; /* as in `rules`, for a peer whose word counts */
+    uint64_t schemes; /* as in `rules`, if the peer's word counts */
 };
 
 /* Each returns false when the request must be refused; the fault says why. */

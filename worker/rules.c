@@ -55,8 +55,7 @@ static void init_trust(struct lc_rules *rules, const struct lc_config *config)
     lc_scheme_headers_parse(config->secure_scheme_headers, &rules->scheme_headers,
                             &ignored);
     for (size_t i = 0; i < rules->scheme_headers.count; i++)
-        rules->scheme_lengths |= UINT64_C(1)
-                                 << (rules->scheme_headers.items[i].name.len % 64);
+        rules->schemes |= lc_rules_scheme_bit(rules->scheme_headers.items[i].name);
     lc_strings_split(&rules->forwarder_headers, config->forwarder_headers);
     for (size_t i = 0; i < rules->forwarder_headers.count; i++)
         if (strcmp(rules->forwarder_headers.items[i], "*") == 0)

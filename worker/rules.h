@@ -35,13 +35,20 @@ struct lc_rules {
     bool permits_all_forwarders; /* "*" is among them */
     struct lc_strings forwarder_headers;
     struct lc_scheme_headers scheme_headers;
-    uint64_t scheme_lengths;    /* bit N: one of their names has N bytes, modulo 64 */
+    uint64_t schemes;           /* the bits of their names */
     struct lc_dropped *dropped; /* who has been told of dropped fields; NULL: nobody is */
 
     struct lc_networks forwarders; /* peers whose word on scheme and names counts */
     struct lc_networks proxies;    /* peers that may speak the PROXY protocol     */
     unsigned proxy_versions;       /* LC_PROXY_V1 | LC_PROXY_V2                   */
 };
+
+/* Names that differ in length or first letter mostly differ in this bit; so one look tells that most
+ * fields do not tell the scheme. */
+static inline uint64_t lc_rules_scheme_bit(struct lc_slice name)
+{
+    return UINT64_C(1) << ((name.len + ((unsigned char)*name.at | 0x20u)) % 64);
+}
 
 /* From a checked configuration. */
 void lc_rules_init(struct lc_rules *rules, const struct lc_config *config);
