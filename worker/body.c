@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { WAITING_MAX = 16 * 1024 }; /* bytes that wait for the file */
+
 void lc_gather_init(struct lc_gather *gather, const char *dir)
 {
     *gather = (struct lc_gather){.fd = -1, .dir = dir};
@@ -22,12 +24,37 @@ void lc_gather_deinit(struct lc_gather *gather)
     *gather = (struct lc_gather){.fd = -1};
 }
 
+static int write_to_file(struct lc_gather *gather, struct lc_slice piece,
+                         struct lc_error *err)
+{
+    if (piece.len == 0 || lc_fd_write_all(gather->fd, piece.at, piece.len) == 0)
+        return 0;
+    return lc_error_sys(err, "a request body in tmp_upload_dir = %s: write",
+                        gather->dir != NULL ? gather->dir : "(the system's)");
+}
+
+static int flush(struct lc_gather *gather, struct lc_error *err)
+{
+    struct lc_slice waiting = {gather->memory, gather->waiting};
+
+    gather->waiting = 0;
+    return write_to_file(gather, waiting, err);
+}
+
+/* Chunks of a few bytes are not worth a write each. */
 static int append_to_file(struct lc_gather *gather, struct lc_slice piece,
                           struct lc_error *err)
 {
-    if (lc_fd_write_all(gather->fd, piece.at, piece.len) < 0)
-        return lc_error_sys(err, "a request body in tmp_upload_dir = %s: write",
-                            gather->dir != NULL ? gather->dir : "(the system's)");
+    bool is_large = piece.len > WAITING_MAX / 2;
+
+    if ((is_large || gather->waiting + piece.len > WAITING_MAX) && flush(gather, err) < 0)
+        return -1;
+    if (is_large)
+        return write_to_file(gather, piece, err);
+    if (gather->memory == NULL)
+        gather->memory = lc_malloc(WAITING_MAX);
+    memcpy(gather->memory + gather->waiting, piece.at, piece.len);
+    gather->waiting += piece.len;
     return 0;
 }
 
@@ -53,8 +80,7 @@ static int spill(struct lc_gather *gather, size_t used, struct lc_error *err)
         return lc_error_sys(err, "a request body in tmp_upload_dir = %s",
                             gather->dir != NULL ? gather->dir : "(the system's)");
 
-    struct lc_slice kept = {gather->memory, used};
-    int result = used == 0 ? 0 : append_to_file(gather, kept, err);
+    int result = write_to_file(gather, (struct lc_slice){gather->memory, used}, err);
     free(gather->memory);
     gather->memory = NULL;
     gather->memory_room = 0;
@@ -98,10 +124,13 @@ int lc_gather_add(struct lc_gather *gather, struct lc_slice piece, uint64_t expe
     return 0;
 }
 
-void lc_gather_finish(const struct lc_gather *gather, struct lc_body *body)
+int lc_gather_finish(struct lc_gather *gather, struct lc_body *body, struct lc_error *err)
 {
+    if (gather->fd >= 0 && flush(gather, err) < 0)
+        return -1;
     body->size = body->length = gather->size;
     body->consumed = 0;
     body->fd = gather->fd;
     body->at = gather->in_place.len != 0 ? gather->in_place.at : gather->memory;
+    return 0;
 }

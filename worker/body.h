@@ -13,9 +13,9 @@ struct lc_error;
 enum { LC_BODY_IN_MEMORY = 64 * 1024 };
 
 struct lc_gather {
-    struct lc_slice in_place; /* the only piece so far, in a buffer that is not ours */
-    char *memory;
-    size_t memory_room;
+    struct lc_slice in_place;    /* the only piece so far, in a buffer that is not ours */
+    char *memory;                /* the body, or small pieces on their way to the file  */
+    size_t memory_room, waiting; /* bytes; those that wait for the file              */
     uint64_t size;
     int fd;          /* the file, or -1 */
     const char *dir; /* tmp_upload_dir, or NULL */
@@ -32,5 +32,7 @@ int lc_gather_add(struct lc_gather *gather, struct lc_slice piece, uint64_t expe
 /* The read buffer is about to be used again: copies what still lies there. */
 int lc_gather_settle(struct lc_gather *gather, struct lc_error *err);
 
-/* The body as the request sees it; valid until deinit (or settle). */
-void lc_gather_finish(const struct lc_gather *gather, struct lc_body *body);
+/* The body as the request sees it; valid until deinit (or settle). -1 and `err` when its last bytes
+ * cannot be kept. */
+int lc_gather_finish(struct lc_gather *gather, struct lc_body *body,
+                     struct lc_error *err);

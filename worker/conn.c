@@ -317,17 +317,28 @@ static void call_application(struct lc_conn *conn,
         lc_conn_enter(conn, LC_CONN_REPLYING);
 }
 
+/* The body is where the application can read it. */
+static bool has_body_at_hand(struct lc_conn *conn)
+{
+    struct lc_exchange *exchange = conn->exchange;
+    struct lc_error err;
+
+    if (exchange->pull.buffer != NULL ||
+        lc_gather_finish(&exchange->body, &exchange->request.body, &err) == 0)
+        return true;
+    lc_log(LC_ERROR, "%s", err.text);
+    return false;
+}
+
 static void start_request(struct lc_conn *conn)
 {
     struct lc_exchange *exchange = conn->exchange;
     bool is_to_be_lent = lc_lender_is_open(conn->server->lender);
 
-    if (is_to_be_lent && !lc_lend_prepare(conn)) {
-        lc_conn_enter(conn, LC_CONN_CLOSED);
+    if ((is_to_be_lent && !lc_lend_prepare(conn)) || !has_body_at_hand(conn)) {
+        lc_intake_fail(conn);
         return;
     }
-    if (exchange->pull.buffer == NULL)
-        lc_gather_finish(&exchange->body, &exchange->request.body);
     exchange->is_counted = true;
     conn->server->in_flight++;
     if (!conn->has_asked) {

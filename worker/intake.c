@@ -50,6 +50,11 @@ static void refuse_fault(struct lc_conn *conn)
     refuse(conn, fault->status, fault->reason, page_text);
 }
 
+void lc_intake_fail(struct lc_conn *conn)
+{
+    refuse(conn, 500, "Internal Server Error", "");
+}
+
 /* Many connections may send heads slowly, or never to the end. What such a one has, if it is not
  * much, is kept as bytes, and looked at anew when more have come. */
 static void park_short_head(struct lc_conn *conn, size_t len)
@@ -300,7 +305,8 @@ static void take_input(struct lc_conn *conn, struct lc_slice input)
     case LC_CONN_HANDLING:
     case LC_CONN_REPLYING: /* its log line is still to come */
         if (!detach(conn)) {
-            lc_conn_abandon(conn);
+            lc_intake_drop(conn);
+            lc_intake_fail(conn);
             return;
         }
         break;

@@ -13,6 +13,9 @@ void lc_intake_read_on(struct lc_conn *conn);
 /* A request whose body was streamed has been answered: the connection reads for itself again. */
 void lc_intake_take_back(struct lc_conn *conn);
 
+/* The body cannot be kept, and the log says why: 500. */
+void lc_intake_fail(struct lc_conn *conn);
+
 /* The head or the body did not come in time: 408. */
 void lc_intake_late(struct lc_conn *conn);
 

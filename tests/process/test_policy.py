@@ -155,6 +155,33 @@ def test_an_upgrade_is_an_ordinary_request(shared):
     assert answer.count(b"HTTP/1.1 200 OK") == 2 and answer.endswith(b"next")
 
 
+@pytest.mark.parametrize("arguments", [(), ("-k", "gthread", "--threads", "2")])
+@pytest.mark.parametrize("body", [
+    b"Content-Length: 300000\r\n\r\n" + b"x" * 300_000,
+    b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 100_000 + b"0\r\n\r\n",
+], ids=["length", "chunks"])
+def test_a_body_that_cannot_be_kept_is_an_internal_error(serve, tmp_path, body, arguments):
+    upload = tmp_path / "upload"
+    upload.mkdir()
+    server = serve("--tmp-upload-dir", upload, *arguments)
+    upload.rmdir()
+    with server.client() as client:
+        client.send(b"POST /echo HTTP/1.1\r\nHost: t\r\n" + body)
+        assert client.rest() == page(500, "Internal Server Error", "")
+    server.wait_for_log(f"a request body in tmp_upload_dir = {upload}: No such file or directory")
+    assert server.get("/").status == 200
+
+
+@pytest.mark.parametrize("arguments", [(), ("-k", "gthread", "--threads", "2")])
+def test_a_large_body_of_single_bytes_is_whole(serve, arguments):
+    server = serve(*arguments)
+    sent = bytes(n % 251 for n in range(100_000))
+    with server.client() as client:
+        client.send(b"POST /echo HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    + b"".join(b"1\r\n%c\r\n" % byte for byte in sent) + b"0\r\n\r\n")
+        assert client.response().body == sent
+
+
 TOO_LARGE = page(413, "Content Too Large", "Request body is too large (11 > 10)")
 
 

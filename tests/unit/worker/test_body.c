@@ -7,17 +7,18 @@
 #include <licorne/error.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <cmocka.h>
 #include <string.h>
 
-static struct lc_request read_back(const struct lc_gather *gather)
+static struct lc_request read_back(struct lc_gather *gather)
 {
     struct lc_request request = {0};
 
-    lc_gather_finish(gather, &request.body);
+    assert_int_equal(lc_gather_finish(gather, &request.body, NULL), 0);
     return request;
 }
 
@@ -101,6 +102,56 @@ static void a_large_body_lies_in_a_file(void **state)
     lc_gather_deinit(&g);
 }
 
+/* However small and large pieces follow each other. */
+static void a_file_holds_its_pieces_in_order(void **state)
+{
+    enum { PIECES = 400, LARGEST = 20000 };
+    static char piece[LARGEST], back[LARGEST];
+    struct lc_gather g;
+    unsigned dice = 1;
+    size_t lengths[PIECES];
+
+    lc_gather_init(&g, NULL);
+    for (size_t i = 0; i < PIECES; i++) {
+        dice = dice * 1103515245 + 12345;
+        lengths[i] = 1 + (dice >> 8) % (i % 7 == 0 ? LARGEST : 40);
+        memset(piece, 'a' + (int)(i % 26), lengths[i]);
+        assert_int_equal(
+            lc_gather_add(&g, (struct lc_slice){piece, lengths[i]}, 1 << 20, NULL), 0);
+        assert_int_equal(lc_gather_settle(&g, NULL), 0);
+    }
+    struct lc_request request = read_back(&g);
+    assert_true(request.body.fd >= 0);
+    for (size_t i = 0; i < PIECES; i++) {
+        memset(piece, 'a' + (int)(i % 26), lengths[i]);
+        assert_int_equal(lc_request_body_read(&request, back, lengths[i]), lengths[i]);
+        assert_memory_equal(back, piece, lengths[i]);
+    }
+    assert_int_equal(lc_request_body_read(&request, back, 1), 0);
+    lc_gather_deinit(&g);
+}
+
+static void a_disk_that_is_full_is_found_out_at_the_end(void **state)
+{
+    static char piece[LC_BODY_IN_MEMORY];
+    struct lc_error err = {0};
+    struct lc_request request;
+    struct lc_gather g;
+
+    lc_gather_init(&g, "/the/dir");
+    gather(&g, "first");
+    assert_int_equal(lc_gather_settle(&g, NULL), 0);
+    g.fd = open("/dev/full", O_RDWR | O_CLOEXEC);
+    assert_true(g.fd >= 0);
+    assert_int_equal(lc_gather_add(&g, LC_SLICE("small"), 0, &err), 0);
+    assert_int_equal(lc_gather_finish(&g, &request.body, &err), -1);
+    assert_int_equal(err.sys, ENOSPC);
+    assert_non_null(strstr(err.text, "tmp_upload_dir = /the/dir: write"));
+    assert_int_equal(lc_gather_add(&g, (struct lc_slice){piece, sizeof(piece)}, 0, &err),
+                     -1);
+    lc_gather_deinit(&g);
+}
+
 static void a_folder_that_is_not_there_is_named(void **state)
 {
     static char piece[LC_BODY_IN_MEMORY + 1];
@@ -123,6 +174,8 @@ int main(void)
         cmocka_unit_test(pieces_are_joined_in_memory),
         cmocka_unit_test(a_piece_survives_its_buffer_once_settled),
         cmocka_unit_test(a_large_body_lies_in_a_file),
+        cmocka_unit_test(a_file_holds_its_pieces_in_order),
+        cmocka_unit_test(a_disk_that_is_full_is_found_out_at_the_end),
         cmocka_unit_test(a_folder_that_is_not_there_is_named),
     };
 
