@@ -484,6 +484,23 @@ static void refuse_body(struct lc_request *request)
     end_response(request, refusal->status == 0);
 }
 
+/* As Gunicorn's: without Server and Date, and the connection closes. */
+static void send_page(struct lc_request *request, int code, const char *reason,
+                      struct lc_slice message)
+{
+    struct lc_arena *arena = &request->arena;
+
+    request->response = (struct lc_response){
+        .status = code,
+        .status_text = lc_slice(lc_arena_printf(arena, "%d %s", code, reason)),
+        .is_started = true,
+        .written = lc_error_page(arena, reason, message).len,
+    };
+    request->host->send(request, lc_error_answer(arena, code, reason, message), nothing,
+                        NULL, NULL);
+    end_response(request, false);
+}
+
 void lc_response_abort(struct lc_request *request)
 {
     struct lc_response *response = &request->response;
@@ -498,14 +515,14 @@ void lc_response_abort(struct lc_request *request)
         refuse_body(request);
         return;
     }
-    /* The page goes out without Server and Date, and the connection closes. */
-    *response = (struct lc_response){.status = 500, .is_started = true};
-    response->status_text = LC_SLICE("500 Internal Server Error");
-    struct lc_slice page = lc_error_page(&request->arena, "Internal Server Error",
-                                         nothing);
-    struct lc_slice answer = lc_error_answer(&request->arena, 500,
-                                             "Internal Server Error", nothing);
-    response->written = page.len;
-    request->host->send(request, answer, nothing, NULL, NULL);
-    end_response(request, false);
+    send_page(request, 500, "Internal Server Error", nothing);
+}
+
+void lc_response_refuse(struct lc_request *request, int code, const char *reason,
+                        struct lc_slice message)
+{
+    if (request->response.is_started || request->response.is_ended)
+        lc_response_abort(request);
+    else
+        send_page(request, code, reason, message);
 }

@@ -4,8 +4,6 @@
 #include "python/start_response.h"
 #include "python/target.h"
 
-#include <licorne/arena.h>
-#include <licorne/error.h>
 #include <licorne/log.h>
 #include <licorne/request.h>
 #include <licorne/response.h>
@@ -103,82 +101,28 @@ void lc_failure_log(const struct lc_exchange *x)
     Py_DECREF(exception);
 }
 
-/* ---- pages ---- */
-
-static size_t escape(char *into, struct lc_slice text)
-{
-    char *at = into;
-
-    for (size_t i = 0; i < text.len; i++) {
-        const char *as = NULL;
-
-        switch (text.at[i]) {
-        case '&': as = "&amp;"; break;
-        case '<': as = "&lt;"; break;
-        case '>': as = "&gt;"; break;
-        case '"': as = "&quot;"; break;
-        case '\'': as = "&#x27;"; break;
-        }
-        if (as == NULL)
-            *at++ = text.at[i];
-        else
-            at = stpcpy(at, as);
-    }
-    *at = '\0';
-    return (size_t)(at - into);
-}
-
-/* Gunicorn's error page. */
-static void send_page(struct lc_request *request, struct lc_slice status,
-                      struct lc_slice message)
-{
-    enum { LONGEST_ESCAPE = 6 };
-    static const char page[] =
-        "<html>\n  <head>\n    <title>Bad Request</title>\n  </head>\n"
-        "  <body>\n    <h1><p>Bad Request</p></h1>\n    %s\n"
-        "  </body>\n</html>\n";
-    struct lc_arena *arena = lc_request_arena(request);
-    struct lc_error err;
-    char *escaped = lc_arena_alloc(arena, message.len * LONGEST_ESCAPE + 1);
-
-    escape(escaped, message);
-    lc_response_reset(request);
-    lc_response_status_line(request, status, &err);
-    lc_response_header(request, LC_SLICE("Content-Type"), LC_SLICE("text/html"), &err);
-    lc_response_send(request, lc_slice(lc_arena_printf(arena, page, escaped)));
-}
-
-/* Sends what the exception has for the client. False when it has nothing. */
-static bool send_its_page(struct lc_request *request, struct lc_slice status,
-                          PyObject *text)
-{
-    Py_ssize_t size;
-    const char *at = text == NULL || !PyUnicode_Check(text) ? NULL
-                                                            : lc_py.utf8(text, &size);
-
-    if (at == NULL) {
-        PyErr_Clear();
-        return false;
-    }
-    send_page(request, status, (struct lc_slice){at, (size_t)size});
-    return true;
-}
+/* ---- answers ---- */
 
 static bool answer_refusal(struct lc_request *request, PyObject *exception)
 {
     PyObject *text = PyObject_Str(exception);
+    Py_ssize_t size;
+    const char *at = text == NULL ? NULL : lc_py.utf8(text, &size);
 
-    if (text != NULL) {
-        PyObject *line = PyUnicode_FromFormat("Invalid request from ip=%s: %U",
-                                              lc_request_endpoints(request)->remote_addr,
-                                              text);
-        log_text(LC_WARN, line);
-        Py_XDECREF(line);
+    if (at == NULL) {
+        PyErr_Clear();
+        Py_XDECREF(text);
+        return false;
     }
+    PyObject *line = PyUnicode_FromFormat("Invalid request from ip=%s: %U",
+                                          lc_request_endpoints(request)->remote_addr,
+                                          text);
+    log_text(LC_WARN, line);
+    Py_XDECREF(line);
     /* The reason phrase is Gunicorn's. */
-    bool is_sent = send_its_page(request, LC_SLICE("500 Bad Request"), text);
-    Py_XDECREF(text);
-    return is_sent;
+    lc_response_refuse(request, 500, "Bad Request", (struct lc_slice){at, (size_t)size});
+    Py_DECREF(text);
+    return true;
 }
 
 static bool is_a(PyObject *exception, PyObject *class)

@@ -103,4 +103,10 @@ LC_API void lc_response_end(struct lc_request *request);
  * without the last chunk, so that the client sees that something is missing. */
 LC_API void lc_response_abort(struct lc_request *request);
 
+/* The request is not one that can be answered: sends the server's own page, which says `reason` and
+ * `message` (escaped here), with `reason` as the status line's phrase; the connection closes. Nothing
+ * but lc_response_abort once the head has left. */
+LC_API void lc_response_refuse(struct lc_request *request, int code, const char *reason,
+                               struct lc_slice message);
+
 LC_C_END

@@ -1,5 +1,6 @@
 """TLS: handshakes, certificates, and that encrypted connections do what plain ones do."""
 import hashlib
+import json
 import os
 import pathlib
 import signal
@@ -591,3 +592,27 @@ def test_a_certificate_that_is_about_to_expire_is_mentioned(serve, authority):
     pem, key = authority.issue("soon", days=3)
     server = serve("--certfile", pem, "--keyfile", key)
     server.wait_for_log(f"[WARNING] The certificate {pem} (CN = localhost) expires soon: 20")
+
+
+# --- proxies ---------------------------------------------------------------------------------------
+
+def test_a_proxy_announces_its_client_inside_the_encryption(serve_tls, connect):
+    server = serve_tls("--proxy-protocol")
+    with connect(server) as client:
+        client.send(b"PROXY TCP4 192.0.2.7 198.51.100.1 51234 443\r\n")
+        for _ in range(2):
+            seen = json.loads(client.get("/environ").body)
+            assert (seen["REMOTE_ADDR"], seen["REMOTE_PORT"]) == ("192.0.2.7", "51234")
+            assert seen["wsgi.url_scheme"] == "https"
+
+
+@pytest.mark.parametrize("fields, scheme", [
+    ((), "https"),
+    ((("X-Forwarded-Proto", "https"),), "https"),
+    ((("X-Forwarded-Proto", "http"),), "http"),
+])
+def test_a_trusted_proxy_knows_the_scheme_better(serve_tls, connect, fields, scheme):
+    with connect(serve_tls()) as client:
+        assert json.loads(client.get("/environ", fields).body)["wsgi.url_scheme"] == scheme
+    with connect(serve_tls("--forwarded-allow-ips", "192.0.2.1")) as client:
+        assert json.loads(client.get("/environ", fields).body)["wsgi.url_scheme"] == "https"

@@ -390,6 +390,26 @@ static void an_aborted_answer_is_a_500_page_or_a_broken_connection(void **state)
           HEAD("200 OK", "keep-alive") "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n");
 }
 
+static void a_refused_request_gets_a_page_in_its_own_words(void **state)
+{
+    struct host *host = given_request("GET", 11);
+
+    field(host, "X-A", "1");
+    lc_response_refuse(&host->request, 500, "Bad Request", LC_SLICE("a <b>"));
+    assert_false(host->is_broken);
+    assert_int_equal(host->request.response.status, 500);
+    sends(host, "HTTP/1.1 500 Bad Request\r\nConnection: close\r\n"
+                "Content-Type: text/html\r\nContent-Length: 132\r\n\r\n"
+                "<html>\n  <head>\n    <title>Bad Request</title>\n  </head>\n"
+                "  <body>\n    <h1><p>Bad Request</p></h1>\n    a &lt;b&gt;\n  </body>\n"
+                "</html>\n");
+
+    host = given_request("GET", 11);
+    lc_response_write(&host->request, LC_SLICE("a"));
+    lc_response_refuse(&host->request, 500, "Bad Request", LC_SLICE("too late"));
+    assert_true(host->is_broken);
+}
+
 static void a_draining_server_promises_nothing(void **state)
 {
     struct host *host = given_request("GET", 11);
@@ -440,6 +460,7 @@ int main(void)
         cmocka_unit_test(http_1_0_knows_no_interim_answers),
         cmocka_unit_test(nothing_can_be_smuggled_into_the_head),
         cmocka_unit_test(an_aborted_answer_is_a_500_page_or_a_broken_connection),
+        cmocka_unit_test(a_refused_request_gets_a_page_in_its_own_words),
         cmocka_unit_test(a_draining_server_promises_nothing),
         cmocka_unit_test(an_owned_body_is_released_once),
     };

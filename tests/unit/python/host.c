@@ -247,6 +247,15 @@ void lc_response_abort(struct lc_request *r)
     r->is_aborted = true;
 }
 
+void lc_response_refuse(struct lc_request *r, int code, const char *reason,
+                        struct lc_slice message)
+{
+    lc_response_reset(r);
+    snprintf(r->status, sizeof(r->status), "%d %s", code, reason);
+    lc_response_write(r, message);
+    lc_response_end(r);
+}
+
 int lc_response_send_file(struct lc_request *r, int fd, uint64_t offset, uint64_t length)
 {
     char *bytes = malloc(length + 1);
