@@ -325,3 +325,21 @@ def test_a_client_that_goes_while_it_is_read_from_ends_the_iteration(stream):
         told += server.get("/told").body
     assert told.endswith(b"closed")
     assert "[ERROR]" not in server.stderr
+
+
+def test_a_body_that_grows_too_large_is_a_413(stream):
+    server = stream("--limit-request-body", "10")
+    with server.client() as client:
+        client.send(measured("/told", 11))
+        assert client.response().status == 413
+    with server.client() as client:
+        client.send(chunked("/all_of_it") + chunk(b"x" * 6))
+        time.sleep(0.2)
+        client.send(chunk(b"x" * 6))
+        response = client.response()
+        assert (response.status, response.is_last) == (413, True)
+    with server.client() as client:
+        client.send(chunked("/catches") + chunk(b"x" * 11))
+        assert client.response().body.startswith(b"OSError: [Errno 27] the request's body is larger")
+    server.wait_for_log("[WARNING] Invalid request from ip=127.0.0.1: Request body is too large")
+    assert "ERROR" not in server.stderr
