@@ -21,6 +21,9 @@ from servers import BENCH, HELLO, Server
 
 WSGI = {
     "licorne": servers.licorne(HELLO, "hello:application"),
+    "licorne gthread 1": servers.licorne(HELLO, "hello:application",
+                                         "--worker-class", "gthread"),
+    "licorne gthread 4": servers.licorne(HELLO, "hello:application", "--threads", "4"),
     "gunicorn sync": servers.gunicorn(HELLO, "hello:application"),
     "gunicorn gthread": servers.gunicorn(HELLO, "hello:application",
                                          "--worker-class", "gthread", "--threads", "4"),
@@ -31,6 +34,7 @@ WSGI = {
 }
 FLASK = {
     "licorne": servers.licorne(BENCH, "flask_hello:app"),
+    "licorne gthread 4": servers.licorne(BENCH, "flask_hello:app", "--threads", "4"),
     "gunicorn gthread": servers.gunicorn(BENCH, "flask_hello:app",
                                          "--worker-class", "gthread", "--threads", "4"),
     "uwsgi": servers.uwsgi(BENCH, "flask_hello:app"),

@@ -86,7 +86,7 @@ static size_t write_now(struct lc_exchange *exchange, struct lc_slice first,
     struct iovec parts[2];
     int count = 0;
 
-    if (!lent->may_write || unsent(lent) != 0)
+    if (unsent(lent) != 0)
         return 0;
     if (first.len != 0)
         parts[count++] = (struct iovec){(void *)first.at, first.len};
@@ -199,7 +199,7 @@ static size_t send_file_now(struct lc_exchange *exchange, int file, off_t offset
     struct lc_lent *lent = &exchange->lent;
     size_t sent = 0;
 
-    if (!lent->may_write || unsent(lent) != 0)
+    if (unsent(lent) != 0)
         return 0;
     while (sent < len && !is_gone(lent)) {
         ssize_t n = lc_wire_send_file(&exchange->conn->wire, file, &offset, len - sent);
@@ -470,7 +470,6 @@ void lc_lend(struct lc_conn *conn)
     lent->lender = lender;
     lent->is_begun = exchange->request.is_later;
     lent->is_skipped = lent->is_ended = lent->has_failed = false;
-    lent->may_write = true;
     lent->handed = lent->received = conn->queued;
     atomic_store_explicit(&lent->sent, 0, memory_order_relaxed);
     atomic_store_explicit(&lent->is_gone, conn->is_gone, memory_order_relaxed);

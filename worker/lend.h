@@ -40,7 +40,6 @@ struct lc_lent {
     bool is_skipped; /* it never will                                  */
     bool is_ended;   /* the response is complete                       */
     bool has_failed; /* the socket has                                 */
-    bool may_write;  /* else all bytes go through the loop             */
     size_t handed;   /* bytes for the loop to send: the thread's count */
     size_t received; /* … the loop's                                   */
     uint64_t ended_us;

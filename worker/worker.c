@@ -27,6 +27,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -304,12 +305,12 @@ static void take_no_notice(int signum)
 
 /* libuv tells of a signal when the loop comes round. The answer that is being made meanwhile
  * should say already that the connection closes. */
-static volatile sig_atomic_t is_told_to_leave;
+static atomic_bool is_told_to_leave; /* threads ask too */
 static void (*tell_loop)(int);
 
 static void on_told_to_leave(int signum)
 {
-    is_told_to_leave = 1;
+    is_told_to_leave = true;
     tell_loop(signum);
 }
 
