@@ -20,6 +20,7 @@ enum usual {
     REMOTE_PORT,
     SERVER_NAME,
     SERVER_PORT,
+    SOCKET,
     USUALS
 };
 
@@ -271,7 +272,8 @@ static int set_usual(struct lc_environ *env, enum usual which, PyObject *value)
 
 static int set_ends(struct lc_environ *env, const struct lc_peer *peer)
 {
-    if (set_usual(env, REMOTE_ADDR, peer->remote_addr) < 0)
+    if (set_usual(env, SOCKET, peer->socket) < 0 ||
+        set_usual(env, REMOTE_ADDR, peer->remote_addr) < 0)
         return -1;
     if (peer->remote_port != NULL && set_usual(env, REMOTE_PORT, peer->remote_port) < 0)
         return -1;
@@ -296,6 +298,7 @@ PyObject *lc_environ_make(struct lc_environ *env, struct lc_exchange *x)
 
     if (peer == NULL || set_ends(env, peer) < 0)
         return NULL;
+    lc_exchange_lend_socket(x, peer->socket);
     if (target != NULL) {
         if (set_target(env, target) < 0)
             return NULL;
@@ -333,6 +336,7 @@ static int open_texts(void)
         {&usual_keys[REMOTE_PORT], "REMOTE_PORT"},
         {&usual_keys[SERVER_NAME], "SERVER_NAME"},
         {&usual_keys[SERVER_PORT], "SERVER_PORT"},
+        {&usual_keys[SOCKET], "gunicorn.socket"},
         {&keys.server_software, "SERVER_SOFTWARE"},
         {&keys.url_scheme, "wsgi.url_scheme"},
         {&keys.input, "wsgi.input"},

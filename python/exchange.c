@@ -3,6 +3,7 @@
 #include "python/early_hints.h"
 #include "python/gil.h"
 #include "python/input.h"
+#include "python/socket.h"
 #include "python/start_response.h"
 
 static PyObject *type;
@@ -94,11 +95,21 @@ struct lc_exchange *lc_exchange_begin(struct lc_request *request)
     return x;
 }
 
+void lc_exchange_lend_socket(struct lc_exchange *x, PyObject *socket)
+{
+    Py_INCREF(socket);
+    x->socket = socket;
+    lc_socket_attach(socket, x->request);
+}
+
 void lc_exchange_detach(struct lc_exchange *x)
 {
     if (x->request == NULL)
         return;
     x->request = NULL;
+    if (x->socket != NULL)
+        lc_socket_attach(x->socket, NULL);
+    Py_CLEAR(x->socket);
     if (x->input != NULL)
         lc_input_attach(x->input, NULL);
     if (x->early_hints != NULL)

@@ -17,6 +17,7 @@ struct lc_exchange {
     PyObject *write;     /* circle is cut in lc_exchange_end                         */
     PyObject *input;
     PyObject *early_hints;
+    PyObject *socket;          /* the connection's */
     PyObject *context;         /* the request's contextvars */
     PyObject *method, *target; /* for the log, also when the request is gone */
 
@@ -46,6 +47,9 @@ void lc_exchange_step_in(struct lc_exchange *x);
 
 /* NULL with an exception. */
 struct lc_exchange *lc_exchange_begin(struct lc_request *request);
+
+/* gunicorn.socket is that of the exchange's request from now on. */
+void lc_exchange_lend_socket(struct lc_exchange *x, PyObject *socket);
 
 /* The response has ended: from here on whatever the application kept raises. */
 void lc_exchange_detach(struct lc_exchange *x);

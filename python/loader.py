@@ -297,6 +297,114 @@ def format_exception(exception):
     return "".join(lines).rstrip("\n")
 
 
+# ---- gunicorn.socket ----
+
+def socket_classes():
+    """Made when somebody asks: the socket module is not everybody's."""
+    import socket
+
+    class Connection(socket.socket):
+        """A duplicate of the connection's descriptor. The server shares what lies behind it and
+        must never be blocked, so that what is to block here does so by polling."""
+
+        AS_GOOD_AS_EVER = 100 * 365 * 86400.0
+
+        def __init__(self, descriptor, tls):
+            super().__init__(proto=0, fileno=os.dup(descriptor))
+            self.settimeout(None)
+
+        def settimeout(self, value):
+            super().settimeout(self.AS_GOOD_AS_EVER if value is None else value)
+
+        def gettimeout(self):
+            value = super().gettimeout()
+            return None if value == self.AS_GOOD_AS_EVER else value
+
+        timeout = property(gettimeout)
+
+        def setblocking(self, flag):
+            self.settimeout(None if flag else 0.0)
+
+        def getblocking(self):
+            return self.gettimeout() != 0.0
+
+        def close(self):
+            """Of the connection, as the name says."""
+            try:
+                self.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            super().close()
+
+    class TLSConnection(Connection):
+        """What ssl.SSLSocket tells. Its bytes are the server's alone."""
+
+        server_side, server_hostname = True, None
+
+        def __init__(self, descriptor, tls):
+            super().__init__(descriptor, tls)
+            (self._version, *self._cipher, self._alpn, self.session_reused,
+             self._certificate) = tls
+            self._decoded = None
+
+        def version(self):
+            return self._version
+
+        def cipher(self):
+            return tuple(self._cipher)
+
+        def selected_alpn_protocol(self):
+            return self._alpn
+
+        def selected_npn_protocol(self):
+            return None
+
+        def compression(self):
+            return None
+
+        def getpeercert(self, binary_form=False):
+            if not self._certificate:
+                return None
+            if binary_form:
+                return self._certificate
+            if self._decoded is None:
+                self._decoded = decode_certificate(self._certificate)
+            return dict(self._decoded)
+
+    def refuse(self, *arguments, **names):
+        raise OSError("the server itself reads and writes this encrypted connection")
+
+    for name in ("recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into",
+                 "send", "sendall", "sendto", "sendmsg", "sendfile", "makefile", "read", "write",
+                 "pending", "unwrap", "do_handshake"):
+        setattr(TLSConnection, name, refuse)
+    return Connection, TLSConnection
+
+
+def open_connection(descriptor, tls):
+    global connection_classes
+
+    if connection_classes is None:
+        connection_classes = socket_classes()
+    return connection_classes[tls is not None](descriptor, tls)
+
+
+connection_classes = None
+
+
+def decode_certificate(der):
+    """As getpeercert() has it. The ssl module decodes the certificates of its own connections,
+    and files."""
+    import _ssl
+    import ssl
+    import tempfile
+
+    with tempfile.NamedTemporaryFile(mode="w", suffix=".pem") as file:
+        file.write(ssl.DER_cert_to_PEM_cert(der))
+        file.flush()
+        return _ssl._test_decode_cert(file.name)
+
+
 # ---- leaving ----
 
 

@@ -1,5 +1,7 @@
 #include "python/peer.h"
 
+#include "python/socket.h"
+
 #include <licorne/request.h>
 
 #include <stdlib.h>
@@ -9,6 +11,9 @@ static struct lc_peer *gone; /* only the loop's thread looks at it */
 
 static void free_peer(struct lc_peer *peer)
 {
+    if (peer->socket != NULL)
+        lc_socket_forget(peer->socket);
+    Py_XDECREF(peer->socket);
     Py_XDECREF(peer->remote_addr);
     Py_XDECREF(peer->remote_port);
     Py_XDECREF(peer->server_name);
@@ -68,6 +73,7 @@ static struct lc_peer *create_peer(const struct lc_endpoints *ends)
         PyErr_NoMemory();
         return NULL;
     }
+    peer->socket = lc_socket_create();
     peer->remote_addr = text_like(&remote_addr, ends->remote_addr);
     if (ends->remote_port != NULL)
         peer->remote_port = lc_py_text(lc_slice(ends->remote_port));

@@ -9,6 +9,7 @@ struct lc_peer {
     PyObject *server_name, *server_port; /* NULL on unix sockets: the Host field tells */
     PyObject *proxy_protocol;            /* NULL where no proxy announced the client */
     PyObject *proxy_addr, *proxy_port;   /* NULL where it named none                 */
+    PyObject *socket;                    /* gunicorn.socket                          */
     struct lc_peer *next;                /* among those whose connections have closed */
 };
 

@@ -14,6 +14,7 @@
 #include "python/iterate.h"
 #include "python/loader.h"
 #include "python/peer.h"
+#include "python/socket.h"
 #include "python/sources.h"
 #include "python/start_response.h"
 #include "python/target.h"
@@ -55,7 +56,7 @@ static int start_once(const struct lc_interpreter *interpreter, struct lc_error 
 
     PyObject *format = lc_loader_get("format_exception");
     if (format == NULL || lc_fields_open() < 0 || lc_target_open() < 0 ||
-        lc_input_type_open() < 0 || lc_early_hints_open() < 0 ||
+        lc_input_type_open() < 0 || lc_early_hints_open() < 0 || lc_socket_open() < 0 ||
         lc_exchange_type_open() < 0 || lc_iterate_open() < 0 || lc_fork_open() < 0) {
         PyErr_Print();
         return lc_error_set(err, LC_E_BOOT, "Python %s: cannot be prepared",

@@ -184,6 +184,8 @@ static void release_keep(struct lc_conn *conn)
 {
     struct lc_keep *keep = &conn->keep;
 
+    if (keep->has_duplicate)
+        lc_wire_cut(&conn->wire);
     if (keep->release == NULL)
         return;
     if (conn->server->lender != NULL)

@@ -36,7 +36,7 @@ def show_environ(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     lines = ["%s=%r" % (k, environ[k]) for k in sorted(environ)
              if k not in ("wsgi.input", "wsgi.errors", "wsgi.file_wrapper",
-                          "wsgi.early_hints")]
+                          "wsgi.early_hints", "gunicorn.socket")]
     return ["".join(line + "\n" for line in lines).encode("latin-1")]
 
 
