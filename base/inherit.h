@@ -28,6 +28,7 @@ struct lc_inherit {
     struct lc_scoreboard *scoreboard;
     struct lc_slot *slot; /* the child's own; NULL for the logger             */
     int channel;          /* to the master, blocking                          */
+    int passing[2];       /* worker: both ends of base/passing.h              */
     int records;          /* worker: where records go; logger: where they come from */
     int output; /* capture_output: the end of the pipe that the logger reads, or that
                            * workers print to; -1: none */

@@ -62,15 +62,22 @@ int lc_channel_send(int fd, enum lc_msg_type type, uint16_t generation,
     return lc_channel_send_fd(fd, type, generation, payload, length, -1);
 }
 
+/* Beside a message there may be one: others would be nobody's. */
 static int take_passed(struct msghdr *message)
 {
     const struct cmsghdr *control = CMSG_FIRSTHDR(message);
-    int passed = -1;
+    int passed[sizeof(union passage) / sizeof(int)];
 
-    if (control != NULL && control->cmsg_level == SOL_SOCKET &&
-        control->cmsg_type == SCM_RIGHTS && control->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(&passed, CMSG_DATA(control), sizeof(int));
-    return passed;
+    if (control == NULL || control->cmsg_level != SOL_SOCKET ||
+        control->cmsg_type != SCM_RIGHTS)
+        return -1;
+    size_t bytes = control->cmsg_len - CMSG_LEN(0);
+    memcpy(passed, CMSG_DATA(control), bytes);
+    if (bytes == sizeof(int) && (message->msg_flags & MSG_CTRUNC) == 0)
+        return passed[0];
+    for (size_t i = 0; i < bytes / sizeof(int); i++)
+        lc_fd_close(&passed[i]);
+    return -1;
 }
 
 /* Descriptors are not wanted when `passed` is NULL: the kernel then closes them. */

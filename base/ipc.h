@@ -24,6 +24,8 @@ enum lc_msg_type {
     LC_MSG_STOP, /* master → logger: write what is queued, then exit. No payload   */
     LC_MSG_CREDENTIALS, /* master → worker: use these from now on (base/credentials.h), in
                          * a descriptor. struct lc_ticket_keys (base/tickets.h) */
+    LC_MSG_CONNECTION, /* worker → any worker (base/passing.h): serve this descriptor. What
+                         * worker/share.c notes about it                               */
 };
 
 struct lc_msg_head {

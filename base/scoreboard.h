@@ -42,8 +42,10 @@ struct lc_slot {
     _Atomic uint32_t connections;
     _Atomic uint32_t in_flight; /* requests begun and not answered */
     _Atomic uint64_t requests;
-    _Atomic uint32_t threads;      /* that call the application; 0: the loop's own does */
-    _Atomic uint32_t free_threads; /* requests that could be begun at once */
+    _Atomic uint64_t
+        busy_since_us;        /* lc_clock_us: the call in hand began; 0: there is none */
+    _Atomic uint32_t threads; /* that call the application; 0: the loop's own does */
+    _Atomic uint32_t free_threads;      /* requests that could be begun at once */
     struct lc_hand hands[LC_HANDS_MAX]; /* one a thread; memory only where it is used */
 };
 
@@ -61,6 +63,7 @@ struct lc_log_note {
 
 struct lc_scoreboard {
     uint32_t count;
+    _Atomic uint32_t used;       /* slots from here on never had a worker */
     struct lc_log_note log_note; /* written by the logger only */
     _Atomic bool has_hinted_at_keepalive;
     struct lc_slot slots[]; /* aligned: sizeof is a multiple of 64 */

@@ -141,7 +141,8 @@ static void on_message(struct logger *logger, const struct lc_msg_head *head)
     case LC_MSG_SOURCES:
     case LC_MSG_TRACEBACK:
     case LC_MSG_RECORDS:
-    case LC_MSG_CREDENTIALS: break;
+    case LC_MSG_CREDENTIALS:
+    case LC_MSG_CONNECTION: break;
     }
     lc_log(LC_ERROR, "the logger does not know message type %u", head->type);
 }

@@ -1,10 +1,12 @@
 #include "master/master.h"
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/identity.h"
 #include "base/inherit.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/passing.h"
 #include "base/scoreboard.h"
 #include "base/title.h"
 #include "config/config.h"
@@ -206,6 +208,8 @@ static void tear_down(struct lc_master *m)
     lc_generation_destroy(m->serving, NULL);
     lc_master_close_loop(m);
     lc_signals_close(m);
+    lc_fd_close(&m->passing[0]);
+    lc_fd_close(&m->passing[1]);
     lc_scoreboard_destroy(m->scoreboard);
 }
 
@@ -239,7 +243,8 @@ static int start(struct lc_master *m, struct lc_config *config, struct lc_error 
         lc_certificates_start(m, err) < 0)
         return -1;
     m->scoreboard = lc_scoreboard_create(LC_SLOTS_MAX, err);
-    if (m->scoreboard == NULL || lc_signals_open(m, err) < 0)
+    if (m->scoreboard == NULL || lc_passing_open(m->passing, err) < 0 ||
+        lc_signals_open(m, err) < 0)
         return -1;
     lc_master_show_title(m);
     lc_log_count_levels(config->statsd_host != NULL);
@@ -304,6 +309,7 @@ int lc_master_main(int argc, char **argv, const struct lc_roles *roles)
         .signal_fd = -1,
         .records = {-1, -1},
         .output = {-1, -1},
+        .passing = {-1, -1},
     };
     struct lc_error err = {0};
 

@@ -18,6 +18,8 @@ struct lc_slot *lc_slot_claim(struct lc_scoreboard *board)
         memset((void *)slot, 0, offsetof(struct lc_slot, hands));
         atomic_store(&slot->heartbeat_ms, lc_clock_ms());
         atomic_store(&slot->state, LC_SLOT_BOOTING);
+        if (i >= atomic_load(&board->used))
+            atomic_store(&board->used, i + 1);
         return slot;
     }
     return NULL;

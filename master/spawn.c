@@ -59,6 +59,10 @@ static void leave_the_master(struct lc_master *m, const struct lc_generation *ge
     lc_master_close_loop(m);
     lc_fd_close(&m->records[is_worker ? 0 : 1]);
     lc_fd_close(&m->output[is_worker ? 0 : 1]);
+    if (!is_worker) {
+        lc_fd_close(&m->passing[0]);
+        lc_fd_close(&m->passing[1]);
+    }
     drop_foreign_sockets(m, is_worker ? &generation->listeners : NULL);
     drop_foreign_keys(m, is_worker ? generation : NULL);
 }
@@ -109,6 +113,7 @@ static int live(struct lc_master *m, const struct lc_role *role,
         .scoreboard = m->scoreboard,
         .slot = slot,
         .channel = channel,
+        .passing = {m->passing[0], m->passing[1]},
         .records = m->records[is_worker ? 1 : 0],
         .output = m->output[is_worker ? 1 : 0],
         .serves_errors = generation->config->reload && generation != m->next,

@@ -390,7 +390,8 @@ void lc_worker_hear(struct lc_master *m, struct lc_worker *worker)
         case LC_MSG_STREAMS:
         case LC_MSG_REOPEN:
         case LC_MSG_STOP:
-        case LC_MSG_CREDENTIALS: break; /* not a worker's to send */
+        case LC_MSG_CREDENTIALS:
+        case LC_MSG_CONNECTION: break; /* not a worker's to send */
         }
     }
 }

@@ -18,15 +18,16 @@
 /* Connections taken at one wake-up: few, so that the siblings get their share. */
 enum { ACCEPTS_PER_WAKE = 4 };
 
-static bool is_full(const struct lc_server *server)
+bool lc_accept_is_full(const struct lc_server *server)
 {
     int64_t most = server->config->worker_connections;
 
     return server->conn_count >= (most < 1 ? 1 : most);
 }
 
-static void pause_accepting(struct lc_server *server)
+void lc_accept_pause(struct lc_server *server)
 {
+    lc_share_pause(server);
     for (unsigned i = 0; i < server->acceptor_count; i++)
         uv_poll_stop(&server->acceptors[i].poll);
     server->is_accepting = false;
@@ -34,7 +35,7 @@ static void pause_accepting(struct lc_server *server)
 
 /* Without descriptors or memory the connection stays in the kernel's queue; trying again at once
  * would only burn the processor. */
-static void on_accept_failed(struct lc_server *server)
+void lc_accept_failed(struct lc_server *server)
 {
     switch (errno) {
     case EMFILE:
@@ -43,7 +44,7 @@ static void on_accept_failed(struct lc_server *server)
     case ENOMEM:
         lc_log(LC_ERROR, "accept: %s; new connections wait (%u are open; see ulimit -n)",
                strerror(errno), server->conn_count);
-        pause_accepting(server);
+        lc_accept_pause(server);
         break;
     default: break; /* taken by a sibling, or gone already */
     }
@@ -57,10 +58,10 @@ static bool accept_one(struct lc_acceptor *acceptor)
     int fd = accept4(acceptor->listener->fd, (struct sockaddr *)&peer, &len,
                      SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
-        on_accept_failed(acceptor->server);
+        lc_accept_failed(acceptor->server);
         return false;
     }
-    lc_conn_open(acceptor->server, fd, acceptor->listener, &peer);
+    lc_conn_open(acceptor->server, fd, acceptor->listener, &peer, acceptor->server->tls);
     return true;
 }
 
@@ -70,8 +71,8 @@ static void on_connection(uv_poll_t *poll, int status, int events)
     struct lc_server *server = acceptor->server;
 
     for (int i = 0; i < ACCEPTS_PER_WAKE && server->is_accepting; i++) {
-        if (is_full(server)) {
-            pause_accepting(server);
+        if (lc_accept_is_full(server)) {
+            lc_accept_pause(server);
             return;
         }
         if (!accept_one(acceptor))
@@ -82,10 +83,11 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 void lc_accept_resume(struct lc_server *server)
 {
     if (server->is_accepting || server->is_draining || server->is_stopping ||
-        is_full(server))
+        lc_accept_is_full(server))
         return;
     for (unsigned i = 0; i < server->acceptor_count; i++)
         uv_poll_start(&server->acceptors[i].poll, UV_READABLE, on_connection);
+    lc_share_resume(server);
     server->is_accepting = true;
 }
 
@@ -93,6 +95,8 @@ int lc_accept_start(struct lc_server *server, struct lc_error *err)
 {
     const struct lc_inherit *inherit = server->inherit;
 
+    if (lc_share_start(server, err) < 0)
+        return -1;
     server->acceptors = lc_calloc(inherit->listener_count, sizeof(*server->acceptors));
     for (unsigned i = 0; i < inherit->listener_count; i++) {
         struct lc_acceptor *acceptor = &server->acceptors[i];
@@ -114,13 +118,16 @@ void lc_accept_stop(struct lc_server *server)
     for (unsigned i = 0; i < server->acceptor_count; i++) {
         struct lc_acceptor *acceptor = &server->acceptors[i];
 
-        while (server->is_accepting && !is_full(server))
+        while (server->is_accepting && !lc_accept_is_full(server))
             if (!accept_one(acceptor))
                 break;
     }
     if (server->is_accepting)
-        pause_accepting(server);
-    for (unsigned i = 0; i < server->acceptor_count; i++)
+        lc_accept_pause(server);
+    /* Open sockets would go on letting connections in, to nobody. */
+    for (unsigned i = 0; i < server->acceptor_count; i++) {
         uv_close((uv_handle_t *)&server->acceptors[i].poll, NULL);
+        close(server->acceptors[i].listener->fd);
+    }
     server->acceptor_count = 0;
 }

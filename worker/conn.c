@@ -13,6 +13,7 @@
 #include "worker/handshake.h"
 #include "worker/hint.h"
 #include "worker/intake.h"
+#include "worker/relief.h"
 #include "worker/reply.h"
 #include "worker/tls_conn.h"
 
@@ -134,8 +135,10 @@ static void judge_peer(struct lc_conn *conn, const struct sockaddr *peer)
     conn->may_announce = !conn->is_greeted && lc_networks_contain(&rules->proxies, peer);
 }
 
-void lc_conn_open(struct lc_server *server, int fd, const struct lc_listener *listener,
-                  const struct sockaddr_storage *peer)
+struct lc_conn *lc_conn_open(struct lc_server *server, int fd,
+                             const struct lc_listener *listener,
+                             const struct sockaddr_storage *peer,
+                             const struct lc_tls *tls)
 {
     struct lc_conn *conn = lc_new(struct lc_conn);
 
@@ -146,23 +149,25 @@ void lc_conn_open(struct lc_server *server, int fd, const struct lc_listener *li
     lc_list_init(&conn->due);
     lc_list_init(&conn->held);
     lc_list_init(&conn->more);
+    lc_list_init(&conn->unwatched);
     describe_peer(conn, listener, peer);
     judge_peer(conn, (const struct sockaddr *)peer);
-    if (server->tls != NULL)
-        conn->wire.tls = lc_tls_conn_create(server->tls, fd);
-    if ((server->tls != NULL && conn->wire.tls == NULL) ||
+    if (tls != NULL)
+        conn->wire.tls = lc_tls_conn_create(tls, fd);
+    if ((tls != NULL && conn->wire.tls == NULL) ||
         uv_poll_init(&server->loop, &conn->poll, fd) != 0) {
         lc_wire_close(&conn->wire);
         free(conn);
-        return;
+        return NULL;
     }
     lc_list_append(&server->conns, &conn->all);
     server->conn_count++;
     conn->active_ms = uv_now(&server->loop);
-    conn->state = server->tls == NULL ? LC_CONN_IDLE : LC_CONN_HANDSHAKING;
+    lc_relief_meet(conn);
+    conn->state = tls == NULL ? LC_CONN_IDLE : LC_CONN_HANDSHAKING;
     lc_conn_watch(conn, UV_READABLE);
-    lc_conn_deadline(conn,
-                     server->tls == NULL ? LC_DEADLINE_HEAD : LC_DEADLINE_HANDSHAKE);
+    lc_conn_deadline(conn, tls == NULL ? LC_DEADLINE_HEAD : LC_DEADLINE_HANDSHAKE);
+    return conn;
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -203,10 +208,14 @@ static void close_now(struct lc_conn *conn)
     lc_reply_discard(conn);
     drop_exchange(conn);
     lc_intake_drop(conn);
-    release_keep(conn);
     lc_conn_no_deadline(conn);
     lc_list_remove(&conn->more);
+    lc_relief_forget(conn);
     lc_list_remove(&conn->all);
+    if (conn->is_passed && server->relief != NULL)
+        lc_list_append(&server->share.passed, &conn->all); /* not on this thread */
+    else
+        release_keep(conn);
     server->conn_count--;
     uv_close((uv_handle_t *)&conn->poll, on_closed);
     lc_wire_close(&conn->wire);
@@ -310,9 +319,14 @@ static void call_application(struct lc_conn *conn,
     mind_the_held(server);
     lc_slot_take_in_hand(slot, 0, uv_now(&server->loop), request->method, request->target,
                          conn->endpoints.remote_addr);
+    atomic_store_explicit(&slot->busy_since_us, server->now_us, memory_order_relaxed);
     exchange->is_calling = true;
-    call(server->pipeline, request);
+    if (server->relief != NULL)
+        lc_relief_lend(server, call, request);
+    else
+        call(server->pipeline, request);
     exchange->is_calling = false;
+    atomic_store_explicit(&slot->busy_since_us, 0, memory_order_relaxed);
     lc_slot_put_down(slot, 0);
     lc_server_time_call(server);
     if (request->response.is_ended)
@@ -359,7 +373,7 @@ static void resume_request(struct lc_conn *conn)
         lc_lend(conn);
         return;
     }
-    conn->exchange->request.host = &lc_reply_ops; /* its threads have ended */
+    conn->exchange->request.host = conn->server->host; /* its threads have ended */
     lc_server_start_call(conn->server);
     call_application(conn, lc_pipeline_resume);
 }
@@ -452,14 +466,8 @@ static void on_writable(struct lc_conn *conn)
         lc_intake_read_on(conn);
 }
 
-static void on_poll(uv_poll_t *poll, int status, int events)
+static void on_ready(struct lc_conn *conn, int events)
 {
-    struct lc_conn *conn = LC_CONTAINER(poll, struct lc_conn, poll);
-
-    if (status < 0) {
-        lc_conn_abandon(conn);
-        return;
-    }
     if (conn->state == LC_CONN_HANDSHAKING) {
         lc_handshake_go_on(conn);
         return;
@@ -471,6 +479,21 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         lc_conn_read(conn);
     if (conn->is_gone && conn->state != LC_CONN_CLOSED)
         lc_conn_abandon(conn);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct lc_conn *conn = LC_CONTAINER(poll, struct lc_conn, poll);
+
+    if (status < 0)
+        lc_conn_abandon(conn);
+    else
+        on_ready(conn, events);
+}
+
+void lc_conn_begin(struct lc_conn *conn)
+{
+    on_ready(conn, UV_READABLE);
 }
 
 /* --- ends ---------------------------------------------------------------------------------- */

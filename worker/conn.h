@@ -59,6 +59,8 @@ struct lc_conn {
     bool is_greeted;   /* whether it begins with a PROXY header has been seen */
     bool may_announce; /* … which its peer may send                           */
     bool is_lent;      /* HANDLING: a thread has the exchange                 */
+    bool is_passed;    /* to a sibling, which has it now                      */
+    bool is_watched;   /* by the relief thread                                */
     bool has_asked;    /* the application has seen a request of it            */
     bool closes;       /* after what is being sent                            */
     bool lingers;      /* … because more bytes may be coming                  */
@@ -67,6 +69,7 @@ struct lc_conn {
     struct lc_list due;  /* in one of server->deadlines */
     struct lc_list more; /* in server->restless while it can be read without its socket */
     struct lc_list held; /* in server->held while it has answers in server->turn */
+    struct lc_list unwatched; /* in server->unwatched, until is_watched */
     uint64_t due_ms;
     uint64_t active_ms; /* when it last became idle, or lingering */
     uint64_t began_us;  /* the first byte of a head that is not complete was read */
@@ -103,9 +106,12 @@ struct lc_exchange {
     _Alignas(16) char first_block[4096];
 };
 
-/* Takes over an accepted, non-blocking socket. */
-void lc_conn_open(struct lc_server *server, int fd, const struct lc_listener *listener,
-                  const struct sockaddr_storage *peer);
+/* Takes over an accepted, non-blocking socket; NULL if it cannot be served. `tls` is NULL when it is
+ * not to be encrypted. */
+struct lc_conn *lc_conn_open(struct lc_server *server, int fd,
+                             const struct lc_listener *listener,
+                             const struct sockaddr_storage *peer,
+                             const struct lc_tls *tls);
 
 /* Its deadline has passed. */
 void lc_conn_expire(struct lc_conn *conn, enum lc_deadline kind);
@@ -128,6 +134,9 @@ void lc_conn_on_ended(struct lc_conn *conn);
 
 /* A thread has given the request back, answered or not. */
 void lc_conn_on_returned(struct lc_conn *conn);
+
+/* Bytes are there from the beginning: no need to wait until epoll says so. */
+void lc_conn_begin(struct lc_conn *conn);
 
 /* Reads what has come. */
 void lc_conn_read(struct lc_conn *conn);

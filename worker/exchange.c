@@ -2,7 +2,6 @@
 
 #include "config/config.h"
 #include "worker/conn.h"
-#include "worker/reply.h"
 
 #include <licorne/error.h>
 #include <licorne/log.h>
@@ -44,7 +43,7 @@ struct lc_exchange *lc_exchange_lend(struct lc_server *server, struct lc_conn *c
     request->body.fd = -1;
     request->endpoints = &conn->endpoints;
     request->keep = &conn->keep;
-    request->host = &lc_reply_ops;
+    request->host = server->host;
     request->started_us = server->now_us;
     request->pipeline = server->pipeline;
     request->is_https = server->tls != NULL;

@@ -5,7 +5,7 @@
 
 /* Whom the application and the log see. Whether the peer is trusted remains a question of who it
  * is, not of what it says. */
-static void announce(struct lc_conn *conn, const struct lc_proxy *proxy)
+void lc_greeting_announce(struct lc_conn *conn, const struct lc_proxy *proxy)
 {
     struct lc_endpoints *ends = &conn->endpoints;
 
@@ -32,7 +32,7 @@ enum lc_proxy_result lc_greeting_read(struct lc_conn *conn, struct lc_slice *inp
     input->at += used;
     input->len -= used;
     if (result == LC_PROXY_DONE)
-        announce(conn, &proxy);
+        lc_greeting_announce(conn, &proxy);
     conn->is_greeted = result == LC_PROXY_DONE || result == LC_PROXY_NONE;
     return result;
 }

@@ -6,6 +6,7 @@
 #include "base/inherit.h"
 #include "config/config.h"
 #include "worker/queue.h"
+#include "worker/relief.h"
 
 #include <poll.h>
 #include <string.h>
@@ -255,7 +256,7 @@ static enum lc_flow on_wait(struct lc_request *request)
         }
         /* A socket counts as writable only when much of it is free; a slow client makes little
          * room at a time. */
-        poll(&room, 1, 500);
+        lc_relief_poll(server, &room, 500);
         if (lc_queue_write(conn))
             last_moved = lc_clock_ms();
     }
@@ -276,7 +277,7 @@ static bool wait_for_input(struct lc_conn *conn, uint64_t patience_ms)
 
         atomic_store_explicit(&server->inherit->slot->heartbeat_ms, since + waited,
                               memory_order_relaxed);
-        if (poll(&ready, 1, 500) > 0) {
+        if (lc_relief_poll(server, &ready, 500) > 0) {
             if (ready.revents & ~POLLOUT)
                 return true;
             lc_queue_write(conn);
@@ -300,7 +301,7 @@ static void on_end(struct lc_request *request, bool is_broken)
         lc_conn_on_ended(exchange->conn);
 }
 
-static bool may_keep(const struct lc_request *request)
+bool lc_reply_may_keep(const struct lc_request *request)
 {
     struct lc_exchange *exchange = (struct lc_exchange *)(void *)request;
     const struct lc_conn *conn = exchange->conn;
@@ -312,7 +313,7 @@ static bool may_keep(const struct lc_request *request)
            (!conn->has_eof || conn->pending_len != 0);
 }
 
-static struct lc_slice date_line(const struct lc_request *request)
+struct lc_slice lc_reply_date_line(const struct lc_request *request)
 {
     return lc_server_date(conn_of(request)->server);
 }
@@ -324,6 +325,6 @@ const struct lc_host_ops lc_reply_ops = {
     .wait = on_wait,
     .receive = on_receive,
     .end = on_end,
-    .may_keep = may_keep,
-    .date_line = date_line,
+    .may_keep = lc_reply_may_keep,
+    .date_line = lc_reply_date_line,
 };

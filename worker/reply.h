@@ -5,6 +5,8 @@
 
 /* The table that requests get. */
 extern const struct lc_host_ops lc_reply_ops;
+bool lc_reply_may_keep(const struct lc_request *request);
+struct lc_slice lc_reply_date_line(const struct lc_request *request);
 
 /* Writes what a connection, or all of them, hold back. */
 void lc_reply_flush(struct lc_conn *conn);

@@ -1,13 +1,16 @@
 /* worker/server.h — what one worker process holds, shared by the files of this room.
  *
  * One loop, one pipeline, one read buffer and one buffer of held answers for all connections.
- * Everything here is used on the loop's thread only, unless it says otherwise. */
+ * Everything here is used on the loop's thread only, or by the relief thread while it has
+ * borrowed all of it (worker/relief.h), unless it says otherwise. */
 #pragma once
 #include "base/list.h"
+#include "base/loan.h"
 #include "worker/date.h"
 #include "worker/dropped.h"
 #include "worker/http1.h"
 #include "worker/rules.h"
+#include "worker/share.h"
 
 #include <licorne/slice.h>
 
@@ -20,9 +23,11 @@ struct lc_access_log;
 struct lc_config;
 struct lc_conn;
 struct lc_exchange;
+struct lc_host_ops;
 struct lc_inherit;
 struct lc_lender;
 struct lc_pipeline;
+struct lc_relief;
 struct lc_tls;
 
 /* Why a connection has a deadline. Each kind lasts the same for all connections, so a list in
@@ -45,6 +50,8 @@ enum {
     LC_COPY_MAX = 16 * 1024,   /* bodies up to this size are copied behind their head  */
     LC_QUEUE_HIGH = 64 * 1024, /* unsent bytes from which a controller has to wait    */
     LC_HOLD_MAX_US = 500, /* an answer is held no longer than this while calls go on */
+    LC_LONG_CALL_US =
+        1000, /* so long others wait behind a call before they are helped  */
 };
 
 struct lc_acceptor {
@@ -79,8 +86,16 @@ struct lc_server {
         restless; /* connections that can be read although their sockets are quiet */
     uv_idle_t restless_turn; /* active while there are any */
 
+    const struct lc_host_ops *host; /* how requests are answered */
+
+    struct lc_share share;
+    struct lc_relief *relief; /* NULL: nobody helps while a call keeps the loop */
+    struct lc_loan loan;      /* of all that is here, to the relief thread      */
+    _Atomic bool is_awake;    /* a request was read in this turn                */
+
     struct lc_list conns; /* all of them */
     unsigned conn_count;
+    struct lc_list unwatched; /* those that the relief thread has not met */
     struct lc_list deadlines[LC_DEADLINE_COUNT];
 
     /* Answers held until the end of the turn, one behind another. */

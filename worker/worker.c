@@ -17,6 +17,7 @@
 #include "worker/conn.h"
 #include "worker/exchange.h"
 #include "worker/lend.h"
+#include "worker/relief.h"
 #include "worker/reply.h"
 #include "worker/server.h"
 #include "worker/sources.h"
@@ -76,6 +77,7 @@ bool lc_server_has_room(const struct lc_server *server)
 void lc_server_start_call(struct lc_server *server)
 {
     server->now_us = lc_clock_us();
+    atomic_store_explicit(&server->is_awake, true, memory_order_relaxed);
 }
 
 void lc_server_time_call(struct lc_server *server)
@@ -131,6 +133,7 @@ static void before_sleep(uv_prepare_t *prepare)
     lc_pipeline_turn_end(server->pipeline);
     server->handshake_us = 0;
     send_log(server);
+    atomic_store_explicit(&server->is_awake, false, memory_order_relaxed);
     atomic_store_explicit(&slot->heartbeat_ms, uv_now(&server->loop),
                           memory_order_relaxed);
     atomic_store_explicit(&slot->connections, server->conn_count, memory_order_relaxed);
@@ -174,6 +177,7 @@ static void on_tick(uv_timer_t *timer)
     expire(server, now);
     lc_sources_tell(server);
     lc_accept_resume(server);
+    lc_relief_start(server);
     uv_timer_start(timer, on_tick, until_next_deadline(server, now), 0);
 }
 
@@ -181,9 +185,28 @@ static void on_tick(uv_timer_t *timer)
 
 void lc_server_stop_if_done(struct lc_server *server)
 {
-    if (server->is_draining && server->conn_count == 0) {
-        server->is_stopping = true;
-        uv_stop(&server->loop);
+    if (!server->is_draining || server->is_stopping || server->conn_count != 0 ||
+        lc_share_inherit(server))
+        return;
+    server->is_stopping = true;
+    uv_stop(&server->loop);
+}
+
+/* Draining one connection may call the application, and then any other may be passed on. */
+static void drain_connections(struct lc_server *server)
+{
+    struct lc_list rest;
+    struct lc_conn *conn;
+
+    lc_list_init(&rest);
+    while ((conn = LC_LIST_FIRST(&server->conns, struct lc_conn, all)) != NULL) {
+        lc_list_remove(&conn->all);
+        lc_list_append(&rest, &conn->all);
+    }
+    while ((conn = LC_LIST_FIRST(&rest, struct lc_conn, all)) != NULL) {
+        lc_list_remove(&conn->all);
+        lc_list_append(&server->conns, &conn->all);
+        lc_conn_drain(conn);
     }
 }
 
@@ -194,8 +217,7 @@ void lc_server_drain(struct lc_server *server)
     lc_accept_stop(server);
     server->is_draining = true;
     atomic_store(&server->inherit->slot->state, LC_SLOT_DRAINING);
-    LC_LIST_EACH_SAFE (at, &server->conns)
-        lc_conn_drain(LC_CONTAINER(at, struct lc_conn, all));
+    drain_connections(server);
     uv_timer_start(&server->tick, on_tick, 1, 0);
     lc_server_stop_if_done(server);
 }
@@ -249,7 +271,8 @@ static void on_message(struct lc_server *server, const struct lc_msg_head *head,
     case LC_MSG_STREAMS:
     case LC_MSG_SOURCES:
     case LC_MSG_REOPEN:
-    case LC_MSG_STOP: break; /* not for a worker */
+    case LC_MSG_STOP:
+    case LC_MSG_CONNECTION: break; /* not for a worker, or not here */
     }
 }
 
@@ -356,6 +379,7 @@ static void init(struct lc_server *server, const struct lc_inherit *inherit)
     *server = (struct lc_server){
         .inherit = inherit,
         .config = inherit->config,
+        .host = &lc_reply_ops,
         .turn = lc_malloc(LC_TURN_SIZE),
         .read_buffer = lc_malloc(LC_READ_SIZE),
         .retire_at = retirement(inherit->config),
@@ -366,6 +390,8 @@ static void init(struct lc_server *server, const struct lc_inherit *inherit)
     lc_list_init(&server->conns);
     lc_list_init(&server->held);
     lc_list_init(&server->restless);
+    lc_list_init(&server->unwatched);
+    lc_share_init(server);
     for (int kind = 0; kind < LC_DEADLINE_COUNT; kind++)
         lc_list_init(&server->deadlines[kind]);
 }
@@ -506,6 +532,7 @@ static void stop_threads(struct lc_server *server)
 static void tear_down(struct lc_server *server)
 {
     server->is_stopping = true;
+    lc_relief_stop(server);
     lc_reply_flush_all(server);
     LC_LIST_EACH_SAFE (at, &server->conns)
         lc_conn_abandon(LC_CONTAINER(at, struct lc_conn, all));
@@ -520,6 +547,7 @@ static void tear_down(struct lc_server *server)
     lc_lender_destroy(server->lender);
     lc_exchange_free_all(server);
     lc_rules_deinit(&server->rules);
+    lc_share_deinit(server);
     free(server->acceptors);
     free(server->turn);
     free(server->read_buffer);

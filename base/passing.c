@@ -1,0 +1,58 @@
+#include "base/passing.h"
+
+#include "base/fd.h"
+#include "base/ipc.h"
+
+#include <licorne/error.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int lc_passing_open(int ends[2], struct lc_error *err)
+{
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
+        return lc_error_sys(err, "socketpair");
+    return 0;
+}
+
+int lc_passing_send(int end, const void *note, size_t len, int fd)
+{
+    return lc_channel_send_fd(end, LC_MSG_CONNECTION, 0, note, len, fd);
+}
+
+/* Without room for the descriptor the kernel would throw it away. */
+static bool has_room(int end)
+{
+    int spare = fcntl(end, F_DUPFD_CLOEXEC, 0);
+
+    if (spare >= 0)
+        close(spare);
+    return spare >= 0;
+}
+
+int lc_passing_receive(int end, void *note, size_t len)
+{
+    struct lc_msg_head head;
+    int fd;
+
+    if (!has_room(end))
+        return -1;
+    ssize_t n = lc_channel_receive_fd(end, &head, note, len, &fd);
+    if (n < 0)
+        return -1;
+    if (fd >= 0 && (size_t)n == len && head.type == LC_MSG_CONNECTION)
+        return fd;
+    lc_fd_close(&fd);
+    errno = EBADMSG;
+    return -1;
+}
+
+bool lc_passing_is_empty(int end)
+{
+    struct pollfd at = {.fd = end, .events = POLLIN};
+
+    return poll(&at, 1, 0) <= 0;
+}

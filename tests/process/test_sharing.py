@@ -1,0 +1,507 @@
+"""No request waits behind another while a sibling worker is idle."""
+import contextlib
+import os
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from client import BadResponse, Client
+from licorne import APPS
+from tls import Authority, TLSClient
+from waiting import wait_until
+
+SLOW = "?1"     # a second
+SOON = 1.8      # two of them, one behind the other, take longer
+
+
+@pytest.fixture
+def share(start):
+    def share(*arguments, workers=2, **options):
+        server = start("-w", workers, "--keep-alive", "60", "--chdir", APPS, *arguments,
+                       "shared", **options)
+        serving = set()
+
+        def all_serve():
+            serving.add(pid_of(server.get("/")))
+            return len(serving) == workers
+        wait_until(all_serve, 15, f"{workers} workers that serve")
+        return server
+    return share
+
+
+def pid_of(response):
+    assert response.status == 200
+    return int(response.field("X-Pid"))
+
+
+def connections_of_one_worker(server, count):
+    """So many kept connections of the same worker, and that worker's pid."""
+    by_pid = {}
+    while True:
+        client = server.client()
+        pid = pid_of(client.get("/"))
+        by_pid.setdefault(pid, []).append(client)
+        if len(by_pid[pid]) == count:
+            for others in (clients for other, clients in by_pid.items() if other != pid):
+                for other in others:
+                    other.close()
+            return by_pid[pid], pid
+
+
+def ask_at_once(clients, target=SLOW):
+    """The answers to requests that were sent at the same moment, and the seconds until the last."""
+    answers = [None] * len(clients)
+
+    def ask(index):
+        answers[index] = clients[index].get(f"/{target}&{index}")
+    threads = [threading.Thread(target=ask, args=(index,)) for index in range(len(clients))]
+    started = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seconds = time.monotonic() - started
+    assert [answer.body for answer in answers] == [b"%d" % n for n in range(len(clients))]
+    return answers, seconds
+
+
+# --- two long requests at once -------------------------------------------------------------------
+
+def test_two_long_requests_on_fresh_connections_are_served_side_by_side(share):
+    server = share()
+    for _ in range(4):
+        with server.client() as one, server.client() as other:
+            answers, seconds = ask_at_once([one, other])
+        assert seconds < SOON
+        assert len(set(map(pid_of, answers))) == 2
+
+
+def test_two_long_requests_on_kept_connections_are_served_side_by_side(share):
+    server = share()
+    with server.client() as one, server.client() as other:
+        for _ in range(4):
+            answers, seconds = ask_at_once([one, other])
+            assert seconds < SOON
+            assert len(set(map(pid_of, answers))) == 2
+
+
+def test_two_kept_connections_of_the_same_worker_are_served_side_by_side(share):
+    server = share()
+    for _ in range(4):
+        clients, pid = connections_of_one_worker(server, 2)
+        answers, seconds = ask_at_once(clients)
+        assert seconds < SOON
+        assert pid in map(pid_of, answers)
+        assert len(set(map(pid_of, answers))) == 2
+        for client in clients:
+            client.close()
+
+
+def test_the_requests_of_one_workers_connections_are_spread_over_all_workers(share):
+    server = share(workers=4)
+    clients, _ = connections_of_one_worker(server, 8)
+    answers, seconds = ask_at_once(clients, "?0.5")
+    assert seconds < 1.8  # four seconds of work
+    assert len(set(map(pid_of, answers))) == 4
+
+
+def test_connections_on_a_unix_socket_are_shared_too(share, tmp_path):
+    path = str(tmp_path / "socket")
+    server = share("-b", f"unix:{path}")
+    server.client = lambda: Client(path)
+    clients, pid = connections_of_one_worker(server, 2)
+    answers, seconds = ask_at_once(clients)
+    assert seconds < SOON
+    assert len(set(map(pid_of, answers))) == 2
+    [passed] = [answer for answer in answers if pid_of(answer) != pid]
+    assert passed.field("X-Port") == ""
+    assert passed.field("X-Ends") == "test 80"  # no address
+
+
+def test_a_passed_connection_keeps_its_ends(share):
+    server = share()
+    clients, pid = connections_of_one_worker(server, 2)
+    before = [client.get("/") for client in clients]
+    answers, _ = ask_at_once(clients)
+    [passed] = [index for index in range(2) if pid_of(answers[index]) != pid]
+    for field in ("X-Port", "X-Ends"):
+        assert answers[passed].field(field) == before[passed].field(field)
+    assert answers[passed].field("X-Port") == str(clients[passed].socket.getsockname()[1])
+    # … and is an ordinary connection of its new worker.
+    assert pid_of(clients[passed].get("/")) == pid_of(answers[passed])
+
+
+def test_what_a_proxy_announced_holds_good_for_a_passed_connection(share):
+    server = share("--proxy-protocol", "auto")
+    clients, pid = [], None
+    while len(clients) < 2:
+        client = server.client()
+        client.send(b"PROXY TCP4 192.0.2.%d 198.51.100.1 1234 80\r\n" % (len(clients) + 1))
+        answered_by = pid_of(client.get("/"))
+        if answered_by == (pid or answered_by):
+            clients, pid = [*clients, client], answered_by
+        else:
+            client.close()
+    answers, _ = ask_at_once(clients)
+    [passed] = [index for index in range(2) if pid_of(answers[index]) != pid]
+    for answer in (answers[passed], clients[passed].get("/")):
+        assert answer.field("X-Ends").split()[0] == f"192.0.2.{passed + 1}"
+        assert answer.field("X-Port") == "1234"
+
+
+def accepted_by(server, pid, count):
+    """So many new connections that this worker has accepted, with nothing sent on them yet."""
+    others = [other for other in server.workers() if other != pid]
+    for other in others:
+        os.kill(other, signal.SIGSTOP)
+    clients = [server.client() for _ in range(count)]
+    time.sleep(0.2)
+    for other in others:
+        os.kill(other, signal.SIGCONT)
+    return clients
+
+
+def test_accepted_connections_of_the_same_worker_are_served_side_by_side(share):
+    server = share()
+    clients = accepted_by(server, server.workers()[0], 2)
+    answers, seconds = ask_at_once(clients)
+    assert seconds < SOON
+    assert set(map(pid_of, answers)) == set(server.workers())
+
+
+def test_a_connection_can_be_passed_before_its_proxy_has_announced_anything(share):
+    server = share("--proxy-protocol", "auto")
+    clients = accepted_by(server, server.workers()[0], 2)
+    for n, client in enumerate(clients):
+        client.send(b"PROXY TCP4 192.0.2.%d 198.51.100.1 1234 80\r\n"
+                    b"GET /?1 HTTP/1.1\r\nHost: t\r\n\r\n" % (n + 1))
+    started = time.monotonic()
+    answers = [client.response() for client in clients]
+    assert time.monotonic() - started < SOON
+    assert set(map(pid_of, answers)) == set(server.workers())
+    assert [answer.field("X-Ends").split()[0] for answer in answers] == ["192.0.2.1", "192.0.2.2"]
+
+
+def test_a_worker_added_later_helps_too(share):
+    server = share(workers=1)
+    clients, _ = connections_of_one_worker(server, 2)
+    server.send_signal(signal.SIGTTIN)
+    server.wait_for_workers(2)
+    wait_until(lambda: ask_at_once(clients)[1] < SOON, 15, "two workers side by side")
+
+
+def test_an_encrypted_connection_can_be_passed_before_its_handshake(start, tmp_path):
+    authority = Authority(tmp_path)
+    pem, key = authority.issue("server")
+    context = authority.context()
+    server = start("-w", "2", "--certfile", pem, "--keyfile", key, "--chdir", APPS, "shared")
+
+    def encrypt(client):
+        client.socket = context.wrap_socket(client.socket, server_hostname="localhost")
+        return client
+
+    def all_serve():
+        with TLSClient(server.address, context) as client:
+            return serving.add(pid_of(client.get("/"))) or len(serving) == 2
+    serving = set()
+    wait_until(all_serve, 15, "two workers that serve")
+    pid = server.workers()[0]
+    busy, new = accepted_by(server, pid, 2)
+    encrypt(busy).send(b"GET /?1 HTTP/1.1\r\nHost: t\r\n\r\n")
+    time.sleep(0.1)
+    started = time.monotonic()
+    assert pid_of(encrypt(new).get("/")) != pid
+    assert time.monotonic() - started < 0.7
+    assert pid_of(busy.response()) == pid
+
+
+# --- what is not passed --------------------------------------------------------------------------
+
+def test_half_a_head_stays_with_its_worker(share):
+    server = share()
+    [busy, begun], pid = connections_of_one_worker(server, 2)
+    begun.send(b"GET /?0&half HTTP/1.1\r\n")
+    time.sleep(0.2)
+    busy.send(b"GET /?1 HTTP/1.1\r\nHost: t\r\n\r\n")
+    time.sleep(0.2)
+    begun.send(b"Host: t\r\n\r\n")
+    answer = begun.response()
+    assert (answer.body, pid_of(answer)) == (b"half", pid)
+    assert pid_of(busy.response()) == pid
+
+
+def test_a_client_that_leaves_meanwhile_is_nobodys_work(share):
+    server = share(access_log=True)
+    [busy, leaving], pid = connections_of_one_worker(server, 2)
+    busy.send(b"GET /?1 HTTP/1.1\r\nHost: t\r\n\r\n")
+    time.sleep(0.2)
+    leaving.close()
+    assert pid_of(busy.response()) == pid
+    assert pid_of(busy.get("/")) == pid
+    lines = len(server.access_lines())
+    assert server.stop() == 0
+    assert len(server.access_lines()) - lines <= 1
+
+
+def test_a_half_closed_client_gets_its_answer(share):
+    server = share()
+    [busy, half], pid = connections_of_one_worker(server, 2)
+    busy.send(b"GET /?1 HTTP/1.1\r\nHost: t\r\n\r\n")
+    time.sleep(0.2)
+    started = time.monotonic()
+    half.send(b"GET /?0&last HTTP/1.1\r\nHost: t\r\n\r\n")
+    half.socket.shutdown(socket.SHUT_WR)
+    assert half.response().body == b"last"
+    assert half.is_closed(within=0.3)  # though its first worker is still busy
+    assert time.monotonic() - started < 0.7
+    assert pid_of(busy.response()) == pid
+
+
+def test_a_worker_with_no_room_left_takes_no_connection(share):
+    server = share("--worker-connections", "3")
+    clients = [server.client() for _ in range(6)]  # three each
+    by_pid = {}
+    for client in clients:
+        by_pid.setdefault(pid_of(client.get("/")), []).append(client)
+    [(pid, mine), (_, others)] = by_pid.items()
+    assert len(mine) == len(others) == 3
+
+    answers, seconds = ask_at_once(mine[:2])
+    assert [pid_of(answer) for answer in answers] == [pid, pid]
+    assert seconds >= 2
+
+    others[0].close()
+    wait_until(lambda: ask_at_once(mine[:2])[1] < SOON, 15, "a connection that is passed")
+
+
+# --- finished answers ------------------------------------------------------------------------------
+
+def test_a_finished_answer_does_not_wait_behind_a_long_call(share):
+    server = share()
+    [quick, slow], pid = connections_of_one_worker(server, 2)
+    os.kill(pid, signal.SIGSTOP)  # both requests are there when the worker's turn begins
+    quick.send(b"GET /?0&quick HTTP/1.1\r\nHost: t\r\n\r\n")
+    time.sleep(0.1)
+    slow.send(b"GET /?2 HTTP/1.1\r\nHost: t\r\n\r\n")
+    time.sleep(0.1)
+    started = time.monotonic()
+    os.kill(pid, signal.SIGCONT)
+    assert quick.response().body == b"quick"
+    assert time.monotonic() - started < 1
+    assert pid_of(slow.response()) == pid
+
+
+# --- nothing is lost, nothing comes twice ------------------------------------------------------------
+
+class Mixed:
+    """`with Mixed(server) as load:` kept connections, a fifth of whose requests are slow. Each
+    answer must be the one to its request. After the server has said that a connection closes,
+    its client makes another, for as long as there is a server."""
+
+    def __init__(self, server, connections=8, seconds="0.03"):
+        self.server, self.seconds = server, seconds
+        self.answered, self.failures, self.pids = 0, [], set()
+        self.is_ending = False  # the server has been told to stop
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._work, args=(n,), daemon=True)
+                         for n in range(connections)]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exception):
+        self._stop.set()
+        self.join()
+
+    def join(self):
+        for thread in self._threads:
+            thread.join(30)
+            assert not thread.is_alive(), "a request got no answer within 30 s"
+
+    def wait_for_answers(self, count):
+        goal = self.answered + count
+        wait_until(lambda: self.answered >= goal, 30, f"{count} more answers")
+
+    def _work(self, number):
+        count = 0
+        while not self._stop.is_set():
+            try:
+                client = self.server.client(timeout=20)
+            except OSError:
+                return
+            with contextlib.closing(client):
+                is_first = True
+                while not self._stop.is_set():
+                    count += 1
+                    answer = self._ask(client, f"{number}-{count}", count % 5 == 0, is_first)
+                    if answer is None:
+                        return
+                    is_first = False
+                    if answer.is_last:
+                        break
+
+    def _ask(self, client, word, is_slow, is_first):
+        try:
+            answer = client.get(f"/?{self.seconds if is_slow else 0}&{word}")
+            if answer.body.decode() != word:
+                raise BadResponse(f"{answer.body!r} in answer to {word}")
+        except (OSError, BadResponse) as error:
+            # A connection that nobody had accepted when the last worker left is no loss.
+            if not (is_first and isinstance(error, (ConnectionError, BadResponse))
+                    and self.is_ending):
+                with self._lock:
+                    self.failures.append(f"{word}: {error!r}")
+            return None
+        with self._lock:
+            self.answered += 1
+            self.pids.add(pid_of(answer))
+        return answer
+
+
+def test_mixed_load_loses_and_doubles_nothing(share):
+    server = share(access_log=True, workers=3)
+    before = len(server.access_lines())
+    with Mixed(server, connections=12) as load:
+        load.wait_for_answers(1500)
+    assert load.failures == []
+    assert len(load.pids) == 3
+    server.stop()
+    lines = [line for line in server.access_lines() if "-" in line.split("&")[-1].split()[0]]
+    assert len(lines) == load.answered
+    assert len({line.split("&")[-1].split()[0] for line in lines}) == load.answered
+    assert before <= len(server.access_lines()) - len(lines)
+
+
+def test_mixed_load_survives_reloads(share):
+    server = share(access_log=True)
+    with Mixed(server) as load:
+        for _ in range(5):
+            load.wait_for_answers(100)
+            old = server.wait_for_workers(2)
+            server.send_signal(signal.SIGHUP)
+            server.wait_for_workers(2, without=old)
+        load.wait_for_answers(100)
+    assert load.failures == []
+    server.stop()
+    assert sum("&" in line for line in server.access_lines()) == load.answered
+
+
+def test_mixed_load_survives_workers_that_are_recycled(share):
+    server = share("--max-requests", "100", access_log=True)
+    with Mixed(server) as load:
+        load.wait_for_answers(1200)
+    assert load.failures == []
+    server.stop()
+    assert sum("&" in line for line in server.access_lines()) == load.answered
+
+
+def test_a_stop_answers_what_was_sent(share):
+    server = share(access_log=True)
+    with Mixed(server) as load:
+        load.wait_for_answers(200)
+        load.is_ending = True
+        server.send_signal(signal.SIGTERM)
+        load.join()
+    assert load.failures == []
+    assert server.process.wait(5) == 0
+    assert sum("&" in line for line in server.access_lines()) == load.answered
+
+
+def test_a_killed_worker_takes_only_its_own_with_it(share):
+    server = share(access_log=True, workers=3)
+    with Mixed(server, connections=12) as load:
+        for _ in range(3):
+            load.wait_for_answers(100)
+            before = server.wait_for_workers(3)
+            os.kill(before[0], signal.SIGKILL)
+            server.wait_for_workers(3, without=before[:1])
+        load.wait_for_answers(30)
+    assert all("in answer to" not in failure for failure in load.failures), load.failures
+    server.stop()
+    # The lines of answers that a killed one had just sent may be gone with it.
+    assert sum("&" in line for line in server.access_lines()) >= load.answered - 3 * 12
+
+
+def test_a_stop_in_the_middle_of_a_long_call_answers_the_requests_that_wait(share):
+    server = share(workers=2)
+    clients, _ = connections_of_one_worker(server, 4)
+    threads = threading.Thread(target=lambda: (time.sleep(0.3),
+                                               server.send_signal(signal.SIGTERM)))
+    threads.start()
+    answers, seconds = ask_at_once(clients)  # two wait for the first two
+    threads.join()
+    assert all(answer.status == 200 for answer in answers)
+    assert seconds < 3.5
+    assert server.process.wait(5) == 0
+
+
+def test_connections_go_from_old_workers_to_new_ones(share):
+    server = share()
+    old = server.workers()
+    clients, _ = connections_of_one_worker(server, 3)
+    for busy in clients[:2]:  # one of them goes to the other worker
+        busy.send(b"GET /?4 HTTP/1.1\r\nHost: t\r\n\r\n")
+    server.send_signal(signal.SIGHUP)
+    server.wait_for_workers(4)
+    time.sleep(1)  # the new ones are ready; the old ones hear of it when their calls are over
+    started = time.monotonic()
+    answer = clients[2].get("/?0&new")
+    assert pid_of(answer) not in old
+    assert time.monotonic() - started < 1
+    assert {pid_of(busy.response()) for busy in clients[:2]} == set(old)
+    server.wait_for_workers(2, without=old)
+    assert pid_of(clients[2].get("/")) == pid_of(answer)
+
+
+# --- the thread that helps ---------------------------------------------------------------------------
+
+def threads_of(pid):
+    return sorted(open(f"/proc/{pid}/task/{task}/comm").read().strip()
+                  for task in os.listdir(f"/proc/{pid}/task"))
+
+
+def test_a_single_worker_has_no_second_thread(share):
+    server = share(workers=1)
+    [pid] = server.workers()
+    assert len(threads_of(pid)) == 1
+
+
+def test_the_relief_threads_sleep_while_nothing_happens(share):
+    def switches(pid):
+        [task] = [task for task in os.listdir(f"/proc/{pid}/task")
+                  if open(f"/proc/{pid}/task/{task}/comm").read() == "relief\n"]
+        lines = open(f"/proc/{pid}/task/{task}/status").read().splitlines()
+        return sum(int(line.split()[1]) for line in lines if "ctxt_switches" in line)
+
+    server = share()
+    client = server.client()  # idle
+    client.get("/")
+    time.sleep(0.5)
+    before = [switches(pid) for pid in server.workers()]
+    time.sleep(2)
+    after = [switches(pid) for pid in server.workers()]
+    assert all(b - a <= 20 for a, b in zip(before, after)), (before, after)
+
+
+def test_an_application_may_fork_and_run_programs_beside_it(start, tmp_path):
+    (tmp_path / "forks.py").write_text("""
+import os, subprocess
+def application(environ, start_response):
+    ran = subprocess.run(["echo", "ran"], capture_output=True, check=True).stdout
+    pid = os.fork()
+    if pid == 0:
+        os._exit(7)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    body = ran + b"%d" % code
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+""")
+    server = start("-w", "2", "--chdir", tmp_path, "forks")
+    for _ in range(20):
+        assert server.get("/").body == b"ran\n7"

@@ -1,0 +1,202 @@
+#include "base/passing.h"
+
+#include "base/fd.h"
+#include "tests/support/cmocka.h"
+
+#include <licorne/error.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static const char note[8] = "a note";
+
+static int make(void **state)
+{
+    static int ends[2];
+    struct lc_error err;
+
+    *state = ends;
+    return lc_passing_open(ends, &err);
+}
+
+static int unmake(void **state)
+{
+    int *ends = *state;
+
+    lc_fd_close(&ends[0]);
+    lc_fd_close(&ends[1]);
+    return 0;
+}
+
+static int open_descriptors(void)
+{
+    int count = 0;
+
+    for (int fd = 0; fd < 256; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+/* What somebody else might put into the queue. */
+static void send_raw(int end, const void *bytes, size_t len, const int *fds, size_t count)
+{
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(16 * sizeof(int))] = {0};
+    struct iovec part = {(void *)bytes, len};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+
+    if (count > 0) {
+        message.msg_control = control;
+        message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+        struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+        rights->cmsg_level = SOL_SOCKET;
+        rights->cmsg_type = SCM_RIGHTS;
+        rights->cmsg_len = CMSG_LEN(count * sizeof(int));
+        memcpy(CMSG_DATA(rights), fds, count * sizeof(int));
+    }
+    assert_int_equal(sendmsg(end, &message, MSG_NOSIGNAL), len);
+}
+
+static void a_descriptor_arrives_with_its_note(void **state)
+{
+    const int *ends = *state;
+    char got[sizeof(note)];
+    int pair[2];
+    char byte;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    assert_true(lc_passing_is_empty(ends[LC_PASSING_TAKE]));
+    assert_int_equal(lc_passing_send(ends[LC_PASSING_GIVE], note, sizeof(note), pair[0]),
+                     0);
+    assert_false(lc_passing_is_empty(ends[LC_PASSING_TAKE]));
+    close(pair[0]); /* the queue has one of its own */
+
+    LC_AUTOCLOSE int fd = lc_passing_receive(ends[LC_PASSING_TAKE], got, sizeof(got));
+    assert_true(fd >= 0);
+    assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    assert_memory_equal(got, note, sizeof(got));
+    assert_int_equal(write(pair[1], "x", 1), 1);
+    assert_int_equal(read(fd, &byte, 1), 1);
+    assert_true(lc_passing_is_empty(ends[LC_PASSING_TAKE]));
+    close(pair[1]);
+}
+
+static void they_are_taken_in_the_order_in_which_they_came(void **state)
+{
+    const int *ends = *state;
+    char got[sizeof(note)];
+
+    for (char number = '1'; number <= '3'; number++) {
+        char numbered[sizeof(note)] = {number};
+        assert_int_equal(
+            lc_passing_send(ends[LC_PASSING_GIVE], numbered, sizeof(numbered), 0), 0);
+    }
+    for (char number = '1'; number <= '3'; number++) {
+        LC_AUTOCLOSE int fd = lc_passing_receive(ends[LC_PASSING_TAKE], got, sizeof(got));
+        assert_int_equal(got[0], number);
+    }
+}
+
+static void an_empty_queue_says_so_at_once(void **state)
+{
+    const int *ends = *state;
+    char got[sizeof(note)];
+
+    assert_int_equal(lc_passing_receive(ends[LC_PASSING_TAKE], got, sizeof(got)), -1);
+    assert_int_equal(errno, EAGAIN);
+}
+
+static void a_full_queue_says_so_at_once(void **state)
+{
+    const int *ends = *state;
+    int count = 0;
+
+    while (lc_passing_send(ends[LC_PASSING_GIVE], note, sizeof(note), 0) == 0)
+        assert_true(++count < 100000);
+    assert_true(errno == EAGAIN || errno == ETOOMANYREFS);
+}
+
+static void expect_refusal(const int *ends)
+{
+    int before = open_descriptors();
+    char got[sizeof(note)];
+
+    assert_int_equal(lc_passing_receive(ends[LC_PASSING_TAKE], got, sizeof(got)), -1);
+    assert_int_equal(errno, EBADMSG);
+    assert_int_equal(open_descriptors(), before);
+    assert_true(lc_passing_is_empty(ends[LC_PASSING_TAKE]));
+}
+
+static void a_note_of_another_length_is_refused_with_its_descriptor(void **state)
+{
+    const int *ends = *state;
+    const char longer[sizeof(note) + 1] = "a note";
+    const int fd = 0;
+
+    send_raw(ends[LC_PASSING_GIVE], longer, sizeof(note) - 1, &fd, 1);
+    expect_refusal(ends);
+    send_raw(ends[LC_PASSING_GIVE], longer, sizeof(note) + 1, &fd, 1);
+    expect_refusal(ends);
+    send_raw(ends[LC_PASSING_GIVE], "x", 1, &fd, 1);
+    expect_refusal(ends);
+}
+
+static void a_note_without_a_descriptor_is_refused(void **state)
+{
+    const int *ends = *state;
+
+    send_raw(ends[LC_PASSING_GIVE], note, sizeof(note), NULL, 0);
+    expect_refusal(ends);
+}
+
+static void a_note_with_several_descriptors_is_refused_with_all_of_them(void **state)
+{
+    const int *ends = *state;
+    const int fds[16] = {0};
+
+    send_raw(ends[LC_PASSING_GIVE], note, sizeof(note), fds, 2);
+    expect_refusal(ends);
+    send_raw(ends[LC_PASSING_GIVE], note, sizeof(note), fds, 16);
+    expect_refusal(ends);
+}
+
+static void without_room_for_the_descriptor_it_waits_in_the_queue(void **state)
+{
+    const int *ends = *state;
+    char got[sizeof(note)];
+    struct rlimit before, none;
+
+    assert_int_equal(lc_passing_send(ends[LC_PASSING_GIVE], note, sizeof(note), 0), 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 3; /* the standard ones are open */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int refused = lc_passing_receive(ends[LC_PASSING_TAKE], got, sizeof(got));
+    int why = errno;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+
+    assert_int_equal(refused, -1);
+    assert_int_equal(why, EMFILE);
+    LC_AUTOCLOSE int fd = lc_passing_receive(ends[LC_PASSING_TAKE], got, sizeof(got));
+    assert_true(fd >= 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make, unmake)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_descriptor_arrives_with_its_note),
+        TEST(they_are_taken_in_the_order_in_which_they_came),
+        TEST(an_empty_queue_says_so_at_once),
+        TEST(a_full_queue_says_so_at_once),
+        TEST(a_note_of_another_length_is_refused_with_its_descriptor),
+        TEST(a_note_without_a_descriptor_is_refused),
+        TEST(a_note_with_several_descriptors_is_refused_with_all_of_them),
+        TEST(without_room_for_the_descriptor_it_waits_in_the_queue),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,284 @@
+#include "worker/share.h"
+
+#include "base/clock.h"
+#include "base/inherit.h"
+#include "base/mem.h"
+#include "base/passing.h"
+#include "base/scoreboard.h"
+#include "config/config.h"
+#include "worker/accept.h"
+#include "worker/conn.h"
+#include "worker/greeting.h"
+#include "worker/tls_conn.h"
+
+#include <licorne/error.h>
+#include <licorne/log.h>
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* What a connection's descriptor does not tell. */
+struct note {
+    char server_addr[112], server_port[8];
+    uint8_t is_unix;
+    uint8_t is_encrypted; /* the handshake is still to come */
+    uint8_t is_greeted, is_announced;
+    uint8_t has_asked;
+    struct lc_proxy announced;
+};
+
+/* A listener of another generation, met with a connection that came from there. */
+struct stranger {
+    struct lc_list link;
+    struct lc_listener listener;
+};
+
+/* --- siblings ------------------------------------------------------------------------------ */
+
+static bool serves(const struct lc_slot *slot)
+{
+    return atomic_load_explicit(&slot->state, memory_order_relaxed) == LC_SLOT_SERVING;
+}
+
+static bool has_room(const struct lc_slot *slot, int64_t most, uint64_t now_us)
+{
+    uint64_t since = atomic_load_explicit(&slot->busy_since_us, memory_order_relaxed);
+
+    /* One that is in a call will soon be free, unless that call is a long one. */
+    if (atomic_load_explicit(&slot->threads, memory_order_relaxed) != 0 &&
+        atomic_load_explicit(&slot->free_threads, memory_order_relaxed) == 0)
+        return false;
+    return (since == 0 || now_us < since + LC_LONG_CALL_US) &&
+           atomic_load_explicit(&slot->connections, memory_order_relaxed) < most;
+}
+
+bool lc_share_has_siblings(const struct lc_server *server)
+{
+    const struct lc_scoreboard *board = server->inherit->scoreboard;
+    uint32_t used = atomic_load_explicit(&board->used, memory_order_relaxed);
+
+    for (uint32_t i = 0; i < used; i++)
+        if (&board->slots[i] != server->inherit->slot && serves(&board->slots[i]))
+            return true;
+    return false;
+}
+
+bool lc_share_has_taker(const struct lc_server *server)
+{
+    const struct lc_scoreboard *board = server->inherit->scoreboard;
+    uint32_t used = atomic_load_explicit(&board->used, memory_order_relaxed);
+    int64_t most = server->config->worker_connections;
+    uint64_t now_us = lc_clock_us();
+
+    for (uint32_t i = 0; i < used; i++)
+        if (&board->slots[i] != server->inherit->slot && serves(&board->slots[i]) &&
+            has_room(&board->slots[i], most, now_us))
+            return true;
+    return false;
+}
+
+/* --- passing ---------------------------------------------------------------------------------- */
+
+bool lc_share_is_pending(const struct lc_server *server)
+{
+    return !lc_passing_is_empty(server->inherit->passing[LC_PASSING_TAKE]);
+}
+
+bool lc_share_is_ripe(struct lc_conn *conn)
+{
+    bool is_new = conn->state == LC_CONN_HANDSHAKING &&
+                  !lc_tls_conn_has_begun(conn->wire.tls);
+    bool is_idle = conn->state == LC_CONN_IDLE && conn->wire.tls == NULL &&
+                   conn->held_len == 0 && conn->queue == NULL && conn->pending_len == 0;
+    char byte;
+
+    return (is_new || is_idle) && conn->events == UV_READABLE && !conn->has_eof &&
+           !conn->is_gone && recv(conn->wire.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+static bool put_text(char *into, size_t room, const char *text)
+{
+    size_t len = text == NULL ? 0 : strlen(text);
+
+    if (len >= room)
+        return false;
+    memcpy(into, text == NULL ? "" : text, len);
+    return true;
+}
+
+/* False when it cannot be told. */
+static bool describe(const struct lc_conn *conn, struct note *note)
+{
+    const struct lc_endpoints *ends = &conn->endpoints;
+
+    memset(note, 0, sizeof(*note));
+    note->is_unix = ends->is_unix;
+    note->is_encrypted = conn->wire.tls != NULL;
+    note->is_greeted = conn->is_greeted;
+    note->has_asked = conn->has_asked;
+    note->is_announced = conn->announced != NULL;
+    if (conn->announced != NULL)
+        note->announced = *conn->announced;
+    return put_text(note->server_addr, sizeof(note->server_addr), ends->server_addr) &&
+           put_text(note->server_port, sizeof(note->server_port), ends->server_port);
+}
+
+bool lc_share_pass(struct lc_conn *conn)
+{
+    int end = conn->server->inherit->passing[LC_PASSING_GIVE];
+    struct note note;
+
+    if (!describe(conn, &note) ||
+        lc_passing_send(end, &note, sizeof(note), conn->wire.fd) < 0)
+        return false;
+    conn->is_passed = true;
+    lc_conn_enter(conn, LC_CONN_CLOSED);
+    return true;
+}
+
+void lc_share_release_keeps(struct lc_server *server)
+{
+    struct lc_conn *conn;
+
+    while ((conn = LC_LIST_FIRST(&server->share.passed, struct lc_conn, all)) != NULL) {
+        lc_list_remove(&conn->all);
+        if (conn->keep.release != NULL)
+            conn->keep.release(conn->keep.data);
+    }
+}
+
+/* --- taking ------------------------------------------------------------------------------------- */
+
+static bool is_that(const struct lc_listener *listener, const struct note *note)
+{
+    return listener->is_unix == (note->is_unix != 0) &&
+           strcmp(listener->address, note->server_addr) == 0 &&
+           strcmp(listener->port == NULL ? "" : listener->port, note->server_port) == 0;
+}
+
+/* The passed connection outlives the message that names its listener. */
+static const struct lc_listener *listener_of(struct lc_server *server,
+                                             const struct note *note)
+{
+    const struct lc_inherit *inherit = server->inherit;
+
+    for (unsigned i = 0; i < inherit->listener_count; i++)
+        if (is_that(&inherit->listeners[i], note))
+            return &inherit->listeners[i];
+    LC_LIST_EACH (at, &server->share.strangers) {
+        struct stranger *stranger = LC_CONTAINER(at, struct stranger, link);
+
+        if (is_that(&stranger->listener, note))
+            return &stranger->listener;
+    }
+    struct stranger *stranger = lc_new(struct stranger);
+    stranger->listener = (struct lc_listener){
+        .fd = -1,
+        .is_unix = note->is_unix != 0,
+        .address = lc_strdup(note->server_addr),
+        .port = note->server_port[0] == '\0' ? NULL : lc_strdup(note->server_port),
+    };
+    lc_list_append(&server->share.strangers, &stranger->link);
+    return &stranger->listener;
+}
+
+static void recall(struct lc_conn *conn, const struct note *note)
+{
+    conn->has_asked = note->has_asked != 0;
+    conn->is_greeted |= note->is_greeted != 0;
+    if (note->is_announced)
+        lc_greeting_announce(conn, &note->announced);
+}
+
+static void serve(struct lc_server *server, int fd, const struct note *note)
+{
+    struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
+    socklen_t len = sizeof(peer);
+
+    if (note->is_encrypted &&
+        server->tls == NULL) { /* a reload has just ended encryption */
+        close(fd);
+        return;
+    }
+    getpeername(fd, (struct sockaddr *)&peer, &len);
+    struct lc_conn *conn = lc_conn_open(server, fd, listener_of(server, note), &peer,
+                                        note->is_encrypted ? server->tls : NULL);
+    if (conn == NULL)
+        return;
+    recall(conn, note);
+    lc_conn_begin(conn);
+}
+
+bool lc_share_take(struct lc_server *server)
+{
+    struct note note;
+
+    int fd = lc_passing_receive(server->inherit->passing[LC_PASSING_TAKE], &note,
+                                sizeof(note));
+    if (fd < 0) {
+        if (errno == EBADMSG)
+            lc_log(LC_ERROR, "What a sibling passed on is no connection: dropped");
+        else
+            lc_accept_failed(server);
+        return false;
+    }
+    serve(server, fd, &note);
+    return true;
+}
+
+static void on_passed(uv_poll_t *poll, int status, int events)
+{
+    struct lc_server *server = LC_CONTAINER(poll, struct lc_server, share.poll);
+
+    if (lc_accept_is_full(server))
+        lc_accept_pause(server);
+    else
+        lc_share_take(server);
+}
+
+bool lc_share_inherit(struct lc_server *server)
+{
+    return !lc_share_has_taker(server) && lc_share_take(server);
+}
+
+/* --- life --------------------------------------------------------------------------------------- */
+
+void lc_share_init(struct lc_server *server)
+{
+    lc_list_init(&server->share.strangers);
+    lc_list_init(&server->share.passed);
+}
+
+int lc_share_start(struct lc_server *server, struct lc_error *err)
+{
+    int failed = uv_poll_init(&server->loop, &server->share.poll,
+                              server->inherit->passing[LC_PASSING_TAKE]);
+
+    if (failed != 0)
+        return lc_error_set(err, LC_E_BOOT, "the queue of passed connections: %s",
+                            uv_strerror(failed));
+    return 0;
+}
+
+void lc_share_resume(struct lc_server *server)
+{
+    uv_poll_start(&server->share.poll, UV_READABLE, on_passed);
+}
+
+void lc_share_pause(struct lc_server *server)
+{
+    uv_poll_stop(&server->share.poll);
+}
+
+void lc_share_deinit(struct lc_server *server)
+{
+    LC_LIST_EACH_SAFE (at, &server->share.strangers) {
+        struct stranger *stranger = LC_CONTAINER(at, struct stranger, link);
+
+        free(stranger->listener.address);
+        free(stranger->listener.port);
+        free(stranger);
+    }
+}

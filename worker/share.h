@@ -1,0 +1,52 @@
+/* worker/share.h — connections that this worker passes to its siblings, and those it takes from
+ * them, through the one queue of all workers (base/passing.h).
+ *
+ * What is passed is a connection whose next request waits in its socket, unread, while this worker
+ * cannot begin it and another could. */
+#pragma once
+#include "base/list.h"
+
+#include <stdbool.h>
+#include <uv.h>
+
+struct lc_conn;
+struct lc_error;
+struct lc_server;
+
+struct lc_share {
+    uv_poll_t poll;           /* the queue has a connection for whoever is first */
+    struct lc_list strangers; /* listeners that only siblings have               */
+    struct lc_list passed;    /* connections gone, whose keeps must be released  */
+};
+
+void lc_share_init(struct lc_server *server);
+int lc_share_start(struct lc_server *server, struct lc_error *err);
+
+/* Whether connections are taken just now; accept.c decides. */
+void lc_share_resume(struct lc_server *server);
+void lc_share_pause(struct lc_server *server);
+
+/* Serves the first connection in the queue; false when there is none. */
+bool lc_share_take(struct lc_server *server);
+
+/* Before the worker leaves: takes what would be left behind. True if there was any. */
+bool lc_share_inherit(struct lc_server *server);
+
+/* Whether others serve beside this worker, and whether one of them could begin a request now. */
+bool lc_share_has_siblings(const struct lc_server *server);
+bool lc_share_has_taker(const struct lc_server *server);
+
+/* Whether a passed connection still waits for its taker. */
+bool lc_share_is_pending(const struct lc_server *server);
+
+/* Nothing of it is read or unsent but the bytes that its client has just sent: it can be passed.
+ * False too when that client only closed its end. */
+bool lc_share_is_ripe(struct lc_conn *conn);
+
+/* True: the connection is a sibling's now, and gone here. */
+bool lc_share_pass(struct lc_conn *conn);
+
+/* What the application kept with passed connections, released on the loop's thread. */
+void lc_share_release_keeps(struct lc_server *server);
+
+void lc_share_deinit(struct lc_server *server);
