@@ -61,6 +61,7 @@ static bool accept_one(struct lc_acceptor *acceptor)
         lc_accept_failed(acceptor->server);
         return false;
     }
+    acceptor->server->accepted++;
     lc_conn_open(acceptor->server, fd, acceptor->listener, &peer, acceptor->server->tls);
     return true;
 }

@@ -417,6 +417,9 @@ static void complete_request(struct lc_conn *conn)
         server->in_flight--;
         lc_server_count_request(server);
     }
+    lc_count_answer(&server->inherit->slot->counts, exchange->request.response.status,
+                    exchange->request.response.written,
+                    ended_us - exchange->request.started_us);
     if (server->access_log != NULL && exchange->http1.policy.has_line)
         lc_access_log_write(server->access_log, &exchange->request, ended_us);
     if (server->config->statsd_host != NULL)

@@ -96,6 +96,7 @@ struct lc_server {
     struct lc_list conns; /* all of them */
     unsigned conn_count;
     struct lc_list unwatched; /* those that the relief thread has not met */
+    uint64_t accepted;        /* connections, since the start */
     struct lc_list deadlines[LC_DEADLINE_COUNT];
 
     /* Answers held until the end of the turn, one behind another. */

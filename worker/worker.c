@@ -137,6 +137,7 @@ static void before_sleep(uv_prepare_t *prepare)
     atomic_store_explicit(&slot->heartbeat_ms, uv_now(&server->loop),
                           memory_order_relaxed);
     atomic_store_explicit(&slot->connections, server->conn_count, memory_order_relaxed);
+    atomic_store_explicit(&slot->accepted, server->accepted, memory_order_relaxed);
     atomic_store_explicit(&slot->in_flight, server->in_flight, memory_order_relaxed);
 }
 
