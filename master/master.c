@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "master/actions.h"
 #include "master/certificates.h"
+#include "master/control/control.h"
 #include "master/daemon.h"
 #include "master/generation.h"
 #include "master/logs.h"
@@ -116,6 +117,7 @@ static void supervise(struct lc_master *m)
         lc_workers_hear(m); /* who is ready, who cannot boot, who wants to be replaced */
         for (int sig; (sig = lc_signals_next(m)) != 0;)
             obey(m, sig);
+        lc_control_hear(m);         /* commands from the control socket        */
         lc_children_reap(m);        /* who died, and why                      */
         lc_abort_silent_workers(m); /* by the scoreboard's heartbeats          */
         lc_workers_kill_late(m);    /* whose time to leave is over             */
@@ -126,6 +128,7 @@ static void supervise(struct lc_master *m)
         lc_workers_adjust(m);       /* fork or dismiss up to what is wanted    */
         lc_notify_step(m);          /* what the service manager should know    */
         lc_metrics_step(m);         /* and statsd                              */
+        lc_control_answer(m);       /* commands that had to wait               */
 
         if (m->phase == LC_MASTER_STOPPING && lc_list_is_empty(&m->workers))
             m->phase = LC_MASTER_STOPPED;
@@ -206,6 +209,7 @@ static void tear_down(struct lc_master *m)
     lc_log_drain(1000);
     lc_logs_stop(m);
     lc_generation_destroy(m->serving, NULL);
+    lc_control_close(m); /* last of all: who waits for the end learns of it here */
     lc_master_close_loop(m);
     lc_signals_close(m);
     lc_fd_close(&m->passing[0]);
@@ -269,6 +273,7 @@ static int open_doors(struct lc_master *m)
     lc_handed_close(&m->handed);
     lc_listeners_log(&m->serving->listeners);
     lc_certificates_warn(m->serving->certificates);
+    lc_control_open(m);
     lc_log(LC_INFO, "Using worker: %s",
            lc_config_is_threaded(m->serving->config) ? "gthread" : "sync");
     return 0;
@@ -306,6 +311,7 @@ int lc_master_main(int argc, char **argv, const struct lc_roles *roles)
         .argc = argc,
         .argv = argv,
         .roles = roles,
+        .started_ms = lc_clock_ms(),
         .signal_fd = -1,
         .records = {-1, -1},
         .output = {-1, -1},

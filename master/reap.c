@@ -91,6 +91,7 @@ static void on_worker_death(struct lc_master *m, struct lc_worker *worker, int s
         log_signal(worker, WTERMSIG(status), used->ru_maxrss);
     else
         log_exit(worker, WEXITSTATUS(status));
+    lc_tally_death(m, worker, status);
     if (worker->state <= LC_WORKER_SERVING)
         on_unexpected_death(m, worker, status);
     lc_worker_bury(m, worker);

@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "master/actions.h"
 #include "master/certificates.h"
+#include "master/control/control.h"
 #include "master/generation.h"
 #include "master/logs.h"
 #include "master/reloader.h"
@@ -25,6 +26,17 @@ void lc_reload(struct lc_master *m)
     if (m->next != NULL || m->leaving != NULL)
         lc_log(LC_INFO, "The reload that is under way goes first.");
     m->reload_wanted = true;
+}
+
+/* `why` is NULL when the new configuration is in force. */
+static void end(struct lc_master *m, const char *why)
+{
+    struct lc_reloaded *reloaded = &m->reloaded;
+
+    reloaded->number = m->reloads;
+    reloaded->is_committed = why == NULL;
+    snprintf(reloaded->why, sizeof(reloaded->why), "%s", why == NULL ? "" : why);
+    lc_control_on_reloaded(m);
 }
 
 /* ---- begin ---- */
@@ -81,6 +93,7 @@ static void begin(struct lc_master *m)
     if (m->next == NULL) {
         lc_log(LC_ERROR, "Not reloaded: %s", err.text);
         lc_log(LC_ERROR, "The running configuration stays in force.");
+        end(m, err.text);
         return;
     }
     m->patience_shown_ms = lc_clock_ms();
@@ -146,6 +159,7 @@ static void commit(struct lc_master *m)
         lc_listeners_log(&m->serving->listeners);
     lc_certificates_warn(m->serving->certificates);
     lc_reloader_on_commit(m);
+    end(m, NULL);
     send_away(m);
 }
 
@@ -153,9 +167,11 @@ static void withdraw(struct lc_master *m)
 {
     m->leaving = m->next;
     m->next = NULL;
-    lc_log(LC_ERROR, "Not reloaded: the new workers cannot boot: %s",
-           m->leaving->failure);
+    LC_AUTOFREE char *why = lc_printf("the new workers cannot boot: %s",
+                                      m->leaving->failure);
+    lc_log(LC_ERROR, "Not reloaded: %s", why);
     lc_log(LC_ERROR, "The old workers go on, with the configuration that they have.");
+    end(m, why);
     send_away(m);
 }
 

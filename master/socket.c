@@ -121,6 +121,17 @@ static int remove_stale(const struct sockaddr_un *name, struct lc_error *err)
     return 0;
 }
 
+int lc_socket_make_way(const char *path, struct lc_error *err)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+
+    if (strlen(path) >= sizeof(name.sun_path))
+        return lc_error_set(err, LC_E_CONFIG, "'%s': longer than %zu bytes", path,
+                            sizeof(name.sun_path) - 1);
+    memcpy(name.sun_path, path, strlen(path));
+    return remove_stale(&name, err);
+}
+
 static int give_to_user(const char *path, const struct lc_config *config,
                         struct lc_error *err)
 {

@@ -20,6 +20,10 @@ void lc_socket_share_port(int fd, bool is_shared);
 int lc_socket_unix(const struct lc_address *address, const struct lc_config *config,
                    struct lc_error *err);
 
+/* Makes way for a socket at the path: removes one on which nobody listens. EADDRINUSE if somebody
+ * does. */
+int lc_socket_make_way(const char *path, struct lc_error *err);
+
 /* A listening descriptor that whoever started the program left open. */
 int lc_socket_inherited(int fd, struct lc_error *err);
 

@@ -9,6 +9,7 @@
 #include "base/title.h"
 #include "config/config.h"
 #include "master/certificates.h"
+#include "master/control/control.h"
 #include "master/generation.h"
 #include "master/privileges.h"
 #include "master/signal.h"
@@ -56,6 +57,7 @@ static void leave_the_master(struct lc_master *m, const struct lc_generation *ge
     lc_signals_close(m);
     uv_loop_fork(&m->loop); /* so that closing does not touch the master's epoll */
     lc_watch_close(&m->watch);
+    lc_control_drop(m);
     lc_master_close_loop(m);
     lc_fd_close(&m->records[is_worker ? 0 : 1]);
     lc_fd_close(&m->output[is_worker ? 0 : 1]);

@@ -13,6 +13,7 @@
 #include "master/listen.h"
 #include "master/master.h"
 #include "master/notify.h"
+#include "master/tally.h"
 #include "master/watch.h"
 
 #include <licorne/error.h>
@@ -24,6 +25,7 @@
 
 struct lc_certificates;
 struct lc_config;
+struct lc_control;
 
 enum lc_phase { LC_MASTER_RUNNING, LC_MASTER_STOPPING, LC_MASTER_STOPPED };
 enum lc_haste { LC_GRACEFULLY, LC_AT_ONCE };
@@ -73,6 +75,13 @@ struct lc_worker {
     uint32_t reported[LC_HANDS_MAX]; /* the versions of overdue hands, once logged */
 };
 
+/* How the latest reload ended. */
+struct lc_reloaded {
+    unsigned number; /* which one: as m->reloads was meanwhile; 0: none has ended */
+    bool is_committed;
+    char why[LC_ERROR_TEXT_MAX]; /* not committed: the first line */
+};
+
 struct lc_master {
     int argc;
     char **argv;
@@ -80,6 +89,7 @@ struct lc_master {
     enum lc_phase phase;
     int exit_code;
     const char *halt_reason; /* NULL: an ordinary stop */
+    uint64_t started_ms;
 
     struct lc_handed handed; /* the sockets that were open at the start */
     pid_t successor;         /* a new master that SIGUSR2 started; 0: none */
@@ -89,6 +99,7 @@ struct lc_master {
         unsigned workers; /* as last told   */
         uint64_t next_ms; /* of the backlog */
     } metrics;
+    struct lc_control *control; /* NULL: none */
 
     uv_loop_t loop;
     uv_timer_t alarm;
@@ -101,6 +112,7 @@ struct lc_master {
     struct lc_generation *leaving; /* NULL when none                    */
     bool reload_wanted;
     unsigned reloads; /* begun so far */
+    struct lc_reloaded reloaded;
     uint16_t last_generation;
     uint64_t patience_shown_ms; /* when the log last said that a reload still waits */
 
@@ -109,6 +121,7 @@ struct lc_master {
     unsigned last_count; /* as last logged */
     bool has_served;     /* a worker was ready at least once */
     struct lc_scoreboard *scoreboard;
+    struct lc_tally tally;
 
     struct lc_ticket_keys tickets;
     uint64_t tickets_due_ms;      /* when they change                       */

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "config/config.h"
+#include "master/control/control.h"
 #include "master/generation.h"
 #include "master/reap.h"
 #include "master/signal.h"
@@ -148,6 +149,7 @@ static void promote(struct lc_master *m)
     m->handed.predecessor = 0;
     if (lc_generation_promote_pidfile(m->serving, &err) < 0)
         lc_log(LC_ERROR, "%s", err.text);
+    lc_control_promote(m);
     lc_master_show_title(m);
     m->notify.is_ready = false; /* the service manager learns whom to watch now */
 }

@@ -42,6 +42,12 @@ static const unsigned may_follow[] = {
     [LC_WORKER_GONE] = 0,
 };
 
+static void signal_worker(struct lc_master *m, const struct lc_worker *worker, int sig)
+{
+    m->tally.signalled++;
+    kill(worker->child->pid, sig);
+}
+
 static void worker_enter(struct lc_master *m, struct lc_worker *worker,
                          enum lc_worker_state next)
 {
@@ -53,10 +59,10 @@ static void worker_enter(struct lc_master *m, struct lc_worker *worker,
     case LC_WORKER_SERVING: m->has_served = true; break;
     case LC_WORKER_LEAVING:
         if (worker->farewell != 0)
-            kill(worker->child->pid, worker->farewell);
+            signal_worker(m, worker, worker->farewell);
         lc_master_wake_at(m, worker->deadline_ms);
         break;
-    case LC_WORKER_KILLED: kill(worker->child->pid, SIGKILL); break;
+    case LC_WORKER_KILLED: signal_worker(m, worker, SIGKILL); break;
     case LC_WORKER_GONE:
         lc_slot_release(worker->slot);
         lc_child_forget(worker->child);
@@ -213,6 +219,7 @@ static int worker_start(struct lc_master *m, struct lc_generation *generation,
     worker->started_ms = lc_clock_ms();
     atomic_store(&slot->pid, child->pid);
     lc_list_append(&m->workers, &worker->link);
+    m->tally.spawned++;
     return 0;
 }
 
@@ -331,6 +338,7 @@ void lc_worker_failed_to_boot(struct lc_master *m, struct lc_worker *worker,
 
     if (m->phase != LC_MASTER_RUNNING || generation == m->leaving)
         return;
+    lc_tally_boot_failure(m, why);
     if (generation == m->next) {
         generation->has_failed = true;
         snprintf(generation->failure, sizeof(generation->failure), "%.*s",

@@ -1,11 +1,14 @@
 """The real server as a process under test."""
+import atexit
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 
 from client import Client
 from waiting import wait_until
@@ -26,6 +29,10 @@ WORKERS = {
     "unbuffered": ["-k", "gthread", "--threads", "4", "--no-request-buffering"],
 }
 
+# Where servers put their control sockets; a short path, because that of a socket has to be.
+RUN_DIR = tempfile.mkdtemp(prefix="licorne-", dir="/tmp")
+atexit.register(shutil.rmtree, RUN_DIR, ignore_errors=True)
+
 # What sanitizers print, wherever it was built with them.
 REPORT = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:")
 
@@ -40,7 +47,9 @@ def environment(changes=None):
     """The tests' environment without what would change the server's settings."""
     clean = {name: value for name, value in os.environ.items()
              if name not in ("PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS", "VIRTUAL_ENV",
-                             "GUNICORN_CMD_ARGS", "LICORNE_CMD_ARGS", "PYTHONPATH")}
+                             "GUNICORN_CMD_ARGS", "LICORNE_CMD_ARGS", "PYTHONPATH",
+                             "RUNTIME_DIRECTORY")}
+    clean["XDG_RUNTIME_DIR"] = RUN_DIR
     clean["PYTHONDONTWRITEBYTECODE"] = "1"
     for name, value in (changes or {}).items():
         if value is None:
@@ -112,6 +121,13 @@ class Licorne:
     def wait_for_log(self, text, seconds=15, count=1):
         wait_until(lambda: self.stderr.count(text) >= count, seconds,
                    f"{count} × {text!r} in the error log")
+
+    @property
+    def control_path(self):
+        """Where it says that its control socket is."""
+        found = re.findall(r"Control socket listening at (\S+)", self.stderr)
+        assert found, f"it has no control socket:\n{self.stderr}"
+        return found[-1]
 
     # --- its processes ----------------------------------------------------------------------
 

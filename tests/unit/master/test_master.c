@@ -200,10 +200,10 @@ static void start_master(void)
     master = fork();
     if (master == 0) {
         /* The title needs its arguments in front of the environment, in one piece. */
-        static char words[512] = "licorne\0-c\0licorne.ini\0app:app";
-        char *argv[] = {words, words + 8, words + 11, words + 23, NULL};
+        static char words[512] = "licorne\0-c\0licorne.ini\0app:app\0--no-control-socket";
+        char *argv[] = {words, words + 8, words + 11, words + 23, words + 31, NULL};
 
-        exit(lc_master_main(4, argv, &roles));
+        exit(lc_master_main(5, argv, &roles));
     }
 }
 
