@@ -2,7 +2,9 @@
 
 #include "app/controller.h"
 #include "app/request.h"
+#include "base/identity.h"
 #include "base/mem.h"
+#include "config/config.h"
 #include "config/config.h"
 
 #include <licorne/error.h>
@@ -30,6 +32,10 @@ struct lc_pipeline *lc_pipeline_create(const struct lc_config *config,
     struct lc_error why = {
         .code = LC_E_NONE}; /* an `open` is promised a place for its reasons */
     struct lc_pipeline *pipeline = lc_new(struct lc_pipeline);
+
+    /* The program's own name stands without it. */
+    if (config->server_header != NULL && strcmp(config->server_header, "licorne") != 0)
+        lc_identity_set_server(config->server_header);
 
     if (lc_controller_open(&pipeline->controller, config, &why) == 0) {
         pipeline->has_threads = lc_config_is_threaded(config) &&

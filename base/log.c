@@ -463,6 +463,13 @@ void lc_log_count_levels(bool counts)
     atomic_store_explicit(&counts_levels, counts, memory_order_relaxed);
 }
 
+void lc_log_access(struct lc_slice line)
+{
+    LC_AUTOFREE char *escaped = lc_malloc(escaped_length(line) + 1);
+
+    lc_log_send(LC_STREAM_ACCESS, escaped, put_escaped(escaped, line));
+}
+
 void lc_log_text(enum lc_level level, struct lc_slice text)
 {
     char ordinary[4096];

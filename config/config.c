@@ -7,6 +7,7 @@
 #include "config/env.h"
 #include "config/load.h"
 #include "config/origins.h"
+#include "config/script.h"
 #include "config/strings.h"
 #include "config/value.h"
 
@@ -26,6 +27,7 @@ struct sources {
     struct lc_source env, file;
     struct lc_command commands[COMMANDS];
     char *file_name; /* NULL: no configuration file */
+    bool is_script;  /* … in Python */
 };
 
 /* --- reading --- */
@@ -60,12 +62,13 @@ static int read_commands(struct sources *s, int argc, char **argv, struct lc_err
     return 0;
 }
 
-/* The strongest -c. NULL: there is none. */
-static const char *asked_file(const struct sources *s)
+/* The strongest value that options have for a setting which must be known before the file is
+ * read. NULL: there is none. */
+static const char *asked(const struct sources *s, enum lc_setting_id id)
 {
     for (int i = COMMAND_LINE; i >= 0; i--) {
         const struct lc_assignment *found = lc_source_find(&s->commands[i].source,
-                                                           &lc_settings[LC_SET_config]);
+                                                           &lc_settings[id]);
 
         if (found != NULL)
             return found->values.items[0];
@@ -73,19 +76,45 @@ static const char *asked_file(const struct sources *s)
     return NULL;
 }
 
-static int read_file(struct sources *s, const char *start_dir, struct lc_error *err)
+static int read_script(struct lc_config *config, struct sources *s, struct lc_error *err)
+{
+    config->script = lc_script_create(asked(s, LC_SET_python), err);
+    if (config->script == NULL)
+        return lc_error_wrap(err, "%s", s->file_name);
+    return lc_script_read(config->script, s->file_name, config->start_dir, &s->file, err);
+}
+
+static int read_file(struct lc_config *config, struct sources *s, struct lc_error *err)
 {
     const struct lc_setting *itself = &lc_settings[LC_SET_config];
     const struct lc_assignment *nested;
+    int done;
 
-    if (lc_source_read_file(&s->file, start_dir, asked_file(s), &s->file_name, err) < 0)
+    s->file_name = lc_source_find_file(config->start_dir, asked(s, LC_SET_config));
+    if (s->file_name == NULL)
+        return 0;
+    s->is_script = lc_source_is_python(s->file_name);
+    done = s->is_script
+               ? read_script(config, s, err)
+               : lc_source_read_ini(&s->file, config->start_dir, s->file_name, err);
+    if (done < 0)
         return -1;
     nested = lc_source_find(&s->file, itself);
-    if (nested == NULL)
+    /* Gunicorn takes no notice of it in a Python file, where any name may be a helper's. */
+    if (nested == NULL || s->is_script)
         return 0;
     return lc_setting_wrong(itself, &nested->origin, err,
                             "a configuration file cannot name another one; -c on the "
                             "command line can");
+}
+
+/* Gunicorn's first words about a value that a Python file has and should not. */
+static void show_wrong_value(const struct lc_assignment *item)
+{
+    LC_AUTOFREE char *text = lc_printf("Invalid value for %s: %s\n\n",
+                                       item->setting->name, item->values.items[0]);
+
+    lc_log_raw(lc_slice(text));
 }
 
 static int apply_source(struct lc_config *config, const struct lc_source *source,
@@ -94,8 +123,11 @@ static int apply_source(struct lc_config *config, const struct lc_source *source
     for (size_t i = 0; i < source->count; i++) {
         const struct lc_assignment *item = &source->items[i];
 
-        if (lc_value_assign(config, item, err) < 0)
+        if (lc_value_assign(config, item, err) < 0) {
+            if (config->script != NULL && item->origin.kind == LC_FROM_FILE)
+                show_wrong_value(item);
             return -1;
+        }
         lc_origin_copy(&config->origins->of[item->setting - lc_settings], &item->origin);
     }
     return 0;
@@ -109,7 +141,7 @@ static int apply_all(struct lc_config *config, const struct sources *s,
     for (size_t i = 0; i < COMMANDS; i++)
         if (apply_source(config, &s->commands[i].source, err) < 0)
             return -1;
-    if (s->file_name != NULL) {
+    if (s->file_name != NULL) { /* also where a Python file has a name `config` */
         free(config->config);
         config->config = lc_strdup(s->file_name);
     }
@@ -167,6 +199,27 @@ static void conclude(struct lc_config *config, const char *positional)
         config->action = LC_ACTION_CHECK;
 }
 
+static int check_preload(const struct lc_config *config, struct lc_error *err)
+{
+    size_t len = config->app == NULL ? 0 : strlen(config->app);
+
+    if (!config->preload_app || len < 3 || strcmp(config->app + len - 3, ".so") != 0)
+        return 0;
+    return lc_setting_wrong(&lc_settings[LC_SET_preload_app],
+                            &config->origins->of[LC_SET_preload_app], err,
+                            "a native module is opened by each worker itself");
+}
+
+static int conclude_script(struct lc_config *config, struct lc_error *err)
+{
+    if (config->script == NULL && lc_script_is_needed(config)) {
+        config->script = lc_script_create(config->python, err);
+        if (config->script == NULL)
+            return -1;
+    }
+    return config->script == NULL ? 0 : lc_script_conclude(config, err);
+}
+
 static int load(struct lc_config *config, struct sources *s, int argc, char **argv,
                 struct lc_error *err)
 {
@@ -176,11 +229,11 @@ static int load(struct lc_config *config, struct sources *s, int argc, char **ar
     if (config->action != LC_ACTION_SERVE)
         return 0;
     lc_env_read(&s->env);
-    if (read_file(s, config->start_dir, err) < 0 || apply_all(config, s, err) < 0 ||
+    if (read_file(config, s, err) < 0 || apply_all(config, s, err) < 0 ||
         lc_config_check(config, err) < 0)
         return -1;
     conclude(config, s->commands[COMMAND_LINE].app);
-    return 0;
+    return check_preload(config, err) < 0 ? -1 : conclude_script(config, err);
 }
 
 struct lc_config *lc_config_load_in(const char *start_dir, int argc, char **argv,
@@ -245,6 +298,7 @@ void lc_config_destroy(struct lc_config *config)
     for (size_t i = 0; i < LC_SETTING_COUNT; i++)
         lc_value_clear(config, &lc_settings[i]);
     destroy_origins(config->origins);
+    lc_script_destroy(config->script);
     free(config->app);
     free(config->name);
     free(config->start_dir);

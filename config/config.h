@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 struct lc_error;
+struct lc_script;
 
 struct lc_strings {
     char **items; /* NULL-terminated as well */
@@ -47,6 +48,8 @@ struct lc_config {
     char *start_dir; /* absolute; where the program was started */
     enum lc_config_action action;
     struct lc_config_origins *origins;
+    struct lc_script
+        *script; /* a file or hooks in Python; NULL: no Python in the master */
 };
 
 /* Reads all sources, weakest first: defaults, environment, configuration file, GUNICORN_CMD_ARGS

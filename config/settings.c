@@ -5,12 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SUPPORTED NULL
-#define NO_HTTP2  "only HTTP/1 is spoken yet"
-#define NO_HOOKS \
-    "hooks are Python functions, and Python configuration files cannot be read yet"
-#define NO_ASGI  "there is no asgi worker yet"
-#define NO_DIRTY "there is no pool of dirty workers yet"
+#define SUPPORTED   NULL
+#define NO_HTTP2    "only HTTP/1 is spoken yet"
+#define NO_SSL_HOOK "connections are encrypted by Licorne itself, not by Python's ssl"
+#define NO_ASGI     "there is no asgi worker yet"
+#define NO_DIRTY    "there is no pool of dirty workers yet"
 #define NO_PYTHON_LOGGING \
     "log lines are written by Licorne's own logger, not by Python's logging"
 #define NO_PASTE "PasteDeploy files cannot be read yet"

@@ -110,10 +110,10 @@ static bool ends_with(const char *text, const char *end)
     return len >= end_len && strcmp(text + len - end_len, end) == 0;
 }
 
-static bool is_python(const char *name)
+bool lc_source_is_python(const char *name)
 {
-    return strncmp(name, "python:", 7) == 0 || ends_with(name, ".py") ||
-           ends_with(name, ".pyc");
+    return strncmp(name, "python:", 7) == 0 || strncmp(name, "run:", 4) == 0 ||
+           ends_with(name, ".py") || ends_with(name, ".pyc");
 }
 
 /* A path in the start directory, however the process has moved since. */
@@ -129,9 +129,12 @@ static bool exists_in(const char *dir, const char *name)
     return access(path, F_OK) == 0;
 }
 
-static int read_ini(struct lc_source *source, const char *start_dir, const char *name,
-                    struct lc_error *err)
+int lc_source_read_ini(struct lc_source *source, const char *start_dir, const char *name,
+                       struct lc_error *err)
 {
+    if (strncmp(name, "file:", 5) == 0)
+        name += 5;
+
     LC_AUTOFREE char *path = path_in(start_dir, name);
     FILE *in = fopen(path, "re");
     int rc;
@@ -146,32 +149,12 @@ static int read_ini(struct lc_source *source, const char *start_dir, const char 
     return rc;
 }
 
-int lc_source_read_file(struct lc_source *source, const char *start_dir,
-                        const char *asked, char **used, struct lc_error *err)
+char *lc_source_find_file(const char *start_dir, const char *asked)
 {
-    static const char python_default[] = "./gunicorn.conf.py";
-    static const char ini_default[] = "./licorne.ini";
+    static const char *const defaults[] = {"./gunicorn.conf.py", "./licorne.ini"};
 
-    *used = NULL;
-    if (asked == NULL && exists_in(start_dir, python_default))
-        return lc_error_set(err, LC_E_CONFIG,
-                            "%s: this version of Licorne cannot read Python "
-                            "configuration files: write the settings under [server] "
-                            "into an INI file and name it with -c, or give -c '' to "
-                            "go on without this one",
-                            python_default);
-    if (asked == NULL && exists_in(start_dir, ini_default))
-        asked = ini_default;
-    if (asked == NULL || *asked == '\0')
-        return 0;
-    if (is_python(asked))
-        return lc_error_set(err, LC_E_CONFIG,
-                            "%s: this version of Licorne cannot read Python "
-                            "configuration files: write the settings under [server] "
-                            "into an INI file and name that with -c",
-                            asked);
-    if (strncmp(asked, "file:", 5) == 0)
-        asked += 5;
-    *used = lc_strdup(asked);
-    return read_ini(source, start_dir, asked, err);
+    for (size_t i = 0; asked == NULL && i < LC_COUNT(defaults); i++)
+        if (exists_in(start_dir, defaults[i]))
+            asked = defaults[i];
+    return asked == NULL || *asked == '\0' ? NULL : lc_strdup(asked);
 }

@@ -54,6 +54,12 @@ int lc_setting_wrong(const struct lc_setting *setting, const struct lc_origin *o
     __attribute__((format(printf, 4, 5)));
 
 /* Finds the configuration file that `asked` names (NULL: nobody did; "": none is wanted), seen
- * from `start_dir`, and reads it. `*used` is what it is called (heap), or NULL for none. */
-int lc_source_read_file(struct lc_source *source, const char *start_dir,
-                        const char *asked, char **used, struct lc_error *err);
+ * from `start_dir`. NULL: there is none to read. The caller frees it. */
+char *lc_source_find_file(const char *start_dir, const char *asked);
+
+/* Whether it is Python, by its name: "python:MODULE", "file:X.py", "X.py", "X.pyc". */
+bool lc_source_is_python(const char *name);
+
+/* Reads an INI file, whose name `lc_source_find_file` gave. */
+int lc_source_read_ini(struct lc_source *source, const char *start_dir, const char *name,
+                       struct lc_error *err);

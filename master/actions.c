@@ -1,5 +1,6 @@
 #include "master/actions.h"
 
+#include "base/fork.h"
 #include "base/identity.h"
 #include "base/inherit.h"
 #include "base/scoreboard.h"
@@ -46,7 +47,7 @@ static int check_application(const struct lc_config *config, const struct lc_rol
     if (worker->check == NULL)
         return 0;
     fflush(NULL);
-    pid_t pid = fork();
+    pid_t pid = lc_fork();
     if (pid == 0)
         exit(worker->check(config) == 0 ? 0 : 1);
     if (pid < 0) {

@@ -1,6 +1,7 @@
 #include "master/daemon.h"
 
 #include "base/fd.h"
+#include "base/fork.h"
 
 #include <licorne/error.h>
 
@@ -12,7 +13,7 @@
 /* The parent ends here. */
 static int go_on_in_a_child(struct lc_error *err)
 {
-    pid_t pid = fork();
+    pid_t pid = lc_fork();
 
     if (pid < 0)
         return lc_error_sys(err, "daemon: fork");

@@ -1,7 +1,9 @@
 /* master/main.c — the one file that knows all the rooms: it hands the master its roles. */
 #include "master/master.h"
 
+#include "app/script.h"
 #include "base/inherit.h"
+#include "config/script.h"
 #include "logger/logger.h"
 #include "worker/tls.h"
 #include "worker/worker.h"
@@ -13,5 +15,6 @@ static const struct lc_roles roles = {.worker = &worker, .logger = &logger};
 
 int main(int argc, char **argv)
 {
+    lc_script_set_finder(lc_script_ops_load);
     return lc_master_main(argc, argv, &roles);
 }

@@ -10,11 +10,13 @@
 #include "base/scoreboard.h"
 #include "base/title.h"
 #include "config/config.h"
+#include "config/script.h"
 #include "master/actions.h"
 #include "master/certificates.h"
 #include "master/control/control.h"
 #include "master/daemon.h"
 #include "master/generation.h"
+#include "master/hooks.h"
 #include "master/logs.h"
 #include "master/metrics.h"
 #include "master/reap.h"
@@ -206,6 +208,8 @@ static void tear_down(struct lc_master *m)
     lc_generation_destroy(m->next, m->serving);
     if (m->serving != NULL)
         lc_generation_close(m->serving, NULL);
+    if (m->phase == LC_MASTER_STOPPED)
+        lc_master_hook_or_stop(m, m->serving, LC_HOOK_ON_EXIT);
     lc_log_drain(1000);
     lc_logs_stop(m);
     lc_generation_destroy(m->serving, NULL);
@@ -237,6 +241,19 @@ static int go_to_background(struct lc_master *m, const struct lc_config *config,
     return lc_daemon_start(config->enable_stdio_inheritance, err);
 }
 
+static int preload(struct lc_master *m, struct lc_error *err)
+{
+    const struct lc_config *config = m->serving->config;
+
+    if (!config->preload_app)
+        return 0;
+    if (lc_script_preload(config, err) == 0)
+        return 0;
+    /* The master's end is 1, whatever a worker would end with. */
+    err->code = LC_E_CONFIG;
+    return -1;
+}
+
 static int start(struct lc_master *m, struct lc_config *config, struct lc_error *err)
 {
     m->serving = lc_generation_create(m, config);
@@ -252,11 +269,14 @@ static int start(struct lc_master *m, struct lc_config *config, struct lc_error 
         return -1;
     lc_master_show_title(m);
     lc_log_count_levels(config->statsd_host != NULL);
-    if (lc_logs_start(m, err) < 0 ||
-        lc_generation_open_pidfile(m->serving, NULL, m->handed.predecessor != 0, err) < 0)
+    if (lc_logs_start(m, err) < 0)
+        return -1;
+    if (lc_master_hook_workers(m, m->serving, -1, err) < 0 || preload(m, err) < 0)
+        return -1;
+    if (lc_generation_open_pidfile(m->serving, NULL, m->handed.predecessor != 0, err) < 0)
         return -1;
     lc_log(LC_INFO, "Starting %s %s", lc_identity_name(), lc_identity_version());
-    return 0;
+    return lc_master_hook(m, m->serving, LC_HOOK_ON_STARTING, err);
 }
 
 /* -1 when it cannot listen: the log, which is there by now, says why. */
@@ -276,7 +296,8 @@ static int open_doors(struct lc_master *m)
     lc_control_open(m);
     lc_log(LC_INFO, "Using worker: %s",
            lc_config_is_threaded(m->serving->config) ? "gthread" : "sync");
-    return 0;
+    /* The hook has said itself what is wrong. */
+    return lc_master_hook(m, m->serving, LC_HOOK_WHEN_READY, &err);
 }
 
 static int serve(struct lc_master *m, struct lc_config *config)

@@ -2,6 +2,7 @@
 
 #include "base/inherit.h"
 #include "base/mem.h"
+#include "master/hooks.h"
 #include "master/logs.h"
 #include "master/state.h"
 #include "master/upgrade.h"
@@ -94,6 +95,9 @@ static void on_worker_death(struct lc_master *m, struct lc_worker *worker, int s
     lc_tally_death(m, worker, status);
     if (worker->state <= LC_WORKER_SERVING)
         on_unexpected_death(m, worker, status);
+    lc_master_hook_child(m, worker,
+                         WIFEXITED(status) && (WEXITSTATUS(status) == LC_EXIT_BOOT ||
+                                               WEXITSTATUS(status) == LC_EXIT_APP_LOAD));
     lc_worker_bury(m, worker);
 }
 

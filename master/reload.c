@@ -8,6 +8,7 @@
 #include "master/certificates.h"
 #include "master/control/control.h"
 #include "master/generation.h"
+#include "master/hooks.h"
 #include "master/logs.h"
 #include "master/reloader.h"
 #include "master/state.h"
@@ -41,6 +42,15 @@ static void end(struct lc_master *m, const char *why)
 
 /* ---- begin ---- */
 
+/* In the new environment, as everything that the new configuration does. */
+static int tell_hooks(struct lc_master *m, struct lc_generation *next,
+                      struct lc_error *err)
+{
+    if (lc_master_hook_workers(m, next, (long)m->serving->wanted, err) < 0)
+        return -1;
+    return lc_master_hook(m, next, LC_HOOK_ON_RELOAD, err);
+}
+
 /* Called in the environment that the process was started with. Returns a generation that is
  * ready for workers, or NULL. */
 static struct lc_generation *make_next(struct lc_master *m, struct lc_error *err)
@@ -60,7 +70,8 @@ static struct lc_generation *make_next(struct lc_master *m, struct lc_error *err
         lc_certificates_read(&next->certificates, config, m->roles->worker, err) == 0 &&
         lc_generation_open_pidfile(next, m->serving, m->handed.predecessor != 0, err) ==
             0 &&
-        lc_generation_listen(next, m->serving, &m->handed, err) == 0)
+        lc_generation_listen(next, m->serving, &m->handed, err) == 0 &&
+        tell_hooks(m, next, err) == 0)
         return next;
     lc_config_unapply(config);
     lc_generation_destroy(next, m->serving);
@@ -97,6 +108,10 @@ static void begin(struct lc_master *m)
         return;
     }
     m->patience_shown_ms = lc_clock_ms();
+    if (m->next->config->preload_app)
+        lc_log(LC_INFO,
+               "preload_app: the application stays as it was loaded at the start. "
+               "SIGUSR2 starts a new server with its code as it is now.");
 }
 
 /* ---- boot ---- */

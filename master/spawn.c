@@ -2,6 +2,7 @@
 
 #include "base/credentials.h"
 #include "base/fd.h"
+#include "base/fork.h"
 #include "base/identity.h"
 #include "base/inherit.h"
 #include "base/log.h"
@@ -11,6 +12,7 @@
 #include "master/certificates.h"
 #include "master/control/control.h"
 #include "master/generation.h"
+#include "master/hooks.h"
 #include "master/privileges.h"
 #include "master/signal.h"
 #include "master/state.h"
@@ -129,7 +131,8 @@ static int live(struct lc_master *m, const struct lc_role *role,
 
     if (is_worker) {
         lc_log_open(inherit.records, lc_level_of(generation->config->loglevel));
-        if (prepare_worker(m, generation, &err) < 0)
+        if (lc_worker_hook(m, generation, LC_HOOK_POST_FORK, age, getpid(), &err) < 0 ||
+            prepare_worker(m, generation, &err) < 0)
             return give_up(&inherit, &err);
     } else {
         lc_title_set("%s: %s", lc_identity_name(), role->name);
@@ -172,7 +175,7 @@ struct lc_child *lc_child_start(struct lc_master *m, const struct lc_role *role,
     lc_log_flush(); /* what waits in memory would be sent twice */
     fflush(NULL);
 
-    pid_t pid = fork();
+    pid_t pid = lc_fork();
     if (pid == 0) {
         lc_fd_close(&ends[0]);
         exit(live(m, role, generation, slot, age, ends[1]));

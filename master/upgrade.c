@@ -2,11 +2,13 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/fork.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "config/config.h"
 #include "master/control/control.h"
 #include "master/generation.h"
+#include "master/hooks.h"
 #include "master/reap.h"
 #include "master/signal.h"
 #include "master/state.h"
@@ -84,7 +86,8 @@ static void become_the_new_master(struct lc_master *m)
 
     lc_signals_release();
     signal(SIGPIPE, SIG_DFL);
-    if (lc_generation_take_on(NULL, m->serving, &err) < 0) {
+    if (lc_master_hook(m, m->serving, LC_HOOK_PRE_EXEC, &err) < 0 ||
+        lc_generation_take_on(NULL, m->serving, &err) < 0) {
         fprintf(stderr, "licorne: upgrade: %s\n", err.text);
         _exit(EXIT_NO_PROGRAM);
     }
@@ -110,7 +113,7 @@ void lc_upgrade(struct lc_master *m)
     lc_log_flush();
     fflush(NULL);
 
-    pid_t pid = fork();
+    pid_t pid = lc_fork();
     if (pid == 0)
         become_the_new_master(m);
     if (pid < 0) {

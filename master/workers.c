@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/scoreboard.h"
 #include "config/config.h"
+#include "master/hooks.h"
 #include "master/reloader.h"
 #include "master/slots.h"
 #include "master/spawn.h"
@@ -223,20 +224,48 @@ static int worker_start(struct lc_master *m, struct lc_generation *generation,
     return 0;
 }
 
-static void add_missing(struct lc_master *m, struct lc_generation *generation)
+/* A fork, and what the hooks of the generation must know of it. False: a hook has failed, which
+ * ends the reload or the server. */
+static bool tell_hooks(struct lc_master *m, struct lc_generation *generation,
+                       enum lc_hook hook, unsigned age, pid_t pid)
 {
     struct lc_error err = {0};
 
+    if (lc_worker_hook(m, generation, hook, age, pid, &err) == 0)
+        return true;
+    if (generation != m->next) {
+        lc_master_panic(m, &err);
+        return false;
+    }
+    generation->has_failed = true;
+    snprintf(generation->failure, sizeof(generation->failure), "%s", err.text);
+    return false;
+}
+
+static bool add_one(struct lc_master *m, struct lc_generation *generation)
+{
+    struct lc_error err = {0};
+
+    if (!tell_hooks(m, generation, LC_HOOK_PRE_FORK, m->last_age + 1, 0))
+        return false;
+    if (worker_start(m, generation, &err) < 0) {
+        lc_log(LC_ERROR, "No new worker could be started: %s", err.text);
+        lc_workers_slow_down(m, generation);
+        return false;
+    }
+    const struct lc_worker *added = worker_of(m->workers.prev);
+    return tell_hooks(m, generation, LC_HOOK_FORKED, added->age, added->child->pid);
+}
+
+static void add_missing(struct lc_master *m, struct lc_generation *generation)
+{
     for (unsigned have = staying(m, generation); have < generation->wanted; have++) {
         if (!lc_backoff_is_over(&generation->backoff, lc_clock_ms())) {
             lc_master_wake_at(m, generation->backoff.until_ms);
             return;
         }
-        if (worker_start(m, generation, &err) < 0) {
-            lc_log(LC_ERROR, "No new worker could be started: %s", err.text);
-            lc_workers_slow_down(m, generation);
+        if (!add_one(m, generation))
             return;
-        }
     }
 }
 
@@ -292,7 +321,12 @@ void lc_workers_want(struct lc_master *m, int change)
                LC_WORKERS_MAX);
         return;
     }
+    unsigned before = generation->wanted;
+    struct lc_error err = {0};
+
     generation->wanted += (unsigned)change;
+    if (lc_master_hook_workers(m, generation, (long)before, &err) < 0)
+        lc_master_panic(m, &err);
 }
 
 void lc_workers_want_none(struct lc_master *m)

@@ -2,6 +2,7 @@
  * already loaded) agree on. Both come from one build and lie side by side. */
 #pragma once
 #include <licorne/app.h>
+#include <licorne/script.h>
 
 enum { LC_PYTHON_BRIDGE = 2 }; /* raised when this file changes */
 
@@ -32,6 +33,12 @@ struct lc_python_bridge {
     void (*thread_end)(void *app);
     void (*turn_start)(void *app);
     void (*sources)(void *app, void (*each)(void *owner, const char *path), void *owner);
+
+    /* The calls of lc_script_ops, but for these two. */
+    const struct lc_script_ops *script;
+    int (*start)(const struct lc_interpreter *interpreter, struct lc_error *err);
+    int (*preload)(const struct lc_app_options *options,
+                   const struct lc_interpreter *interpreter, struct lc_error *err);
 };
 
 #define LC_PYTHON_BRIDGE_SYMBOL "licorne_python_bridge"

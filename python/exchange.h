@@ -30,6 +30,8 @@ struct lc_exchange {
     bool is_gone;             /* so is the client */
     bool is_inside;           /* while a thread is in its call whoever has Python's lock
                                * may use the request */
+    PyObject *hooked;         /* for pre_request and post_request; NULL: none is set */
+    unsigned long long sent;  /* bytes of the body, for these */
     struct lc_exchange *next; /* in the pool */
 };
 

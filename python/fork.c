@@ -28,6 +28,11 @@ bool lc_fork_is_child(void)
     return is_child;
 }
 
+void lc_fork_forget(void)
+{
+    is_child = false;
+}
+
 void lc_fork_end_child(const struct lc_exchange *x)
 {
     if (!is_child)

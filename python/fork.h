@@ -10,6 +10,7 @@ struct lc_exchange;
 
 int lc_fork_open(void); /* in the worker; -1 with an exception */
 bool lc_fork_is_child(void);
+void lc_fork_forget(void); /* this one was the server's own */
 
 /* To be called whenever the application returns: a forked process ends here, as if by os._exit().
  * An exception that is set is logged first. */

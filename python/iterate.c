@@ -139,6 +139,7 @@ static void send_whole(struct lc_exchange *x, PyObject *bytes)
     struct lc_request *request = x->request;
     struct lc_slice body = lc_py_bytes(bytes);
 
+    x->sent += body.len;
     lc_exchange_detach(x);
     if (body.len <= COPY_MAX) {
         lc_response_send(request, body);
@@ -186,8 +187,10 @@ static bool send_file(struct lc_exchange *x)
     if (unpack_plain(plain, &fd, place))
         is_sent = lc_response_send_file(request, fd, place[0],
                                         place[1] < left ? place[1] : left) == 0;
-    if (is_sent)
+    if (is_sent) {
+        x->sent += place[1] < left ? place[1] : left;
         lc_exchange_detach(x);
+    }
     PyErr_Clear(); /* reading says what is wrong with it */
     Py_XDECREF(plain);
     Py_XDECREF(file);
@@ -226,6 +229,7 @@ static int write_item(struct lc_exchange *x, PyObject *item)
         return -1;
     }
     x->has_body = true;
+    x->sent += (size_t)PyBytes_Size(item);
     return (int)lc_response_write(x->request, lc_py_bytes(item));
 }
 

@@ -2,11 +2,13 @@
 
 #include "python/bridge.h"
 #include "python/gil.h"
+#include "python/host.h"
 
 #include <licorne/error.h>
 #include <licorne/log.h>
 
 #include <dlfcn.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Beyond what exit handlers of error trackers take to send their last report. */
@@ -79,6 +81,25 @@ static void prepare_locale(void)
     prepare(preconfig);
 }
 
+/* The package `gunicorn` lies in lib/licorne/python, beside the plugin's own folder. */
+static int add_package(void)
+{
+    PyObject *function = lc_loader_get("add_package");
+    PyObject *none = NULL;
+    char folder[4096];
+    Dl_info self;
+
+    if (function == NULL || dladdr((const void *)&names, &self) == 0 ||
+        self.dli_fname == NULL || strrchr(self.dli_fname, '/') == NULL)
+        return function == NULL ? -1 : 0;
+
+    int len = (int)(strrchr(self.dli_fname, '/') - self.dli_fname);
+    snprintf(folder, sizeof(folder), "%.*s/../python", len, self.dli_fname);
+    none = PyObject_CallFunction(function, "N", PyUnicode_DecodeFSDefault(folder));
+    Py_XDECREF(none);
+    return none == NULL ? -1 : 0;
+}
+
 int lc_loader_start(const struct lc_interpreter *interpreter, struct lc_error *err)
 {
     void (*set_program_name)(const wchar_t *) = NULL;
@@ -101,7 +122,7 @@ int lc_loader_start(const struct lc_interpreter *interpreter, struct lc_error *e
     Py_InitializeEx(0); /* signals are the worker's */
     lc_gil_open();
 
-    if (run_source() == 0)
+    if (run_source() == 0 && lc_host_open() == 0 && add_package() == 0)
         return 0;
     PyErr_Print();
     return lc_error_set(err, LC_E_BOOT, "%s (Python %s): cannot start",

@@ -4,6 +4,7 @@ This text is part of python3-wsgi.so; it is no module that an application could 
 """
 import faulthandler
 import importlib
+import importlib.machinery
 import io
 import os
 import stat
@@ -63,6 +64,23 @@ def plain_file(filelike):
     return descriptor, offset, max(about.st_size - offset, 0)
 
 
+class OwnPackage:
+    """Finds `gunicorn`, and nothing else. Ours comes before one that is installed: only this one
+    speaks with the server that runs here."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "gunicorn":
+            return None
+        return importlib.machinery.PathFinder.find_spec(name, [self.folder])
+
+
+def add_package(folder):
+    sys.meta_path.insert(0, OwnPackage(folder))
+
+
 class Refused(Exception):
     """There is no such application: one line says all."""
 
@@ -76,6 +94,27 @@ def prepare(chdir, pythonpath):
         if folder not in sys.path:
             sys.path.insert(0, folder)
     show_stacks_when_aborted()
+    open_loggers()
+
+
+def open_loggers():
+    """People give the handlers of "gunicorn.error" to their own loggers."""
+    try:
+        from gunicorn import glogging
+    except ImportError:
+        return  # the plugin without its package
+    glogging.open_loggers()
+
+
+def sync_environment(entries):
+    """os.environ is what the environment was when Python started; since then the server has
+    changed it (raw_env)."""
+    now = dict(entry.split(b"=", 1) for entry in entries if b"=" in entry)
+    for name in [n for n in os.environb if n not in now]:
+        del os.environb[name]
+    for name, value in now.items():
+        if os.environb.get(name) != value:
+            os.environb[name] = value
 
 
 def show_stacks_when_aborted():
@@ -102,6 +141,8 @@ def load(spec, chdir, executable):
 
 
 def find(spec, chdir):
+    if spec.startswith("run:"):
+        return of_script()
     module_name, _, expression = spec.partition(":")
     if ":" not in spec:
         expression = "application"
@@ -117,6 +158,17 @@ def find(spec, chdir):
         app = call_factory(app, args, kwargs)
     if app is None:
         raise Refused("Failed to find application object: %r" % expression)
+    if not callable(app):
+        raise Refused("Application object must be callable.")
+    return app
+
+
+def of_script():
+    """What load() of the user's own gunicorn.app.base application gives."""
+    from gunicorn.app import base
+
+    sys.argv = base.arguments()
+    app = base.captured.wsgi()
     if not callable(app):
         raise Refused("Application object must be callable.")
     return app

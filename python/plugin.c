@@ -55,19 +55,44 @@ static int load_bridge(struct lc_error *err)
     return 0;
 }
 
+/* Once for all where the server has Python in its master: the answer cannot change, because the
+ * process can run no second one. */
+static struct lc_interpreter *started;
+static char *asked_for;
+
+static struct lc_interpreter *find_interpreter(const struct lc_app_options *options,
+                                               struct lc_error *err)
+{
+    const char *python = options->python == NULL ? "" : options->python;
+
+    if (started != NULL && strcmp(asked_for, python) == 0)
+        return started;
+    return lc_interpreter_open(options, err);
+}
+
+static void let_go(struct lc_interpreter *interpreter)
+{
+    if (interpreter != started)
+        lc_interpreter_close(interpreter);
+}
+
+static int load_all(const struct lc_interpreter *interpreter, struct lc_error *err)
+{
+    if (bridge != NULL)
+        return 0;
+    return lc_interpreter_load(interpreter, err) < 0 ? -1 : load_bridge(err);
+}
+
 static void *python_open(const struct lc_app_options *options, struct lc_error *err)
 {
     void *app = NULL;
-    struct lc_interpreter *interpreter = lc_interpreter_open(options, err);
+    struct lc_interpreter *interpreter = find_interpreter(options, err);
 
     if (interpreter == NULL)
         return NULL;
-    if (bridge == NULL &&
-        (lc_interpreter_load(interpreter, err) < 0 || load_bridge(err) < 0))
-        goto out;
-    app = bridge->open(options, interpreter, err);
-out:
-    lc_interpreter_close(interpreter);
+    if (load_all(interpreter, err) == 0)
+        app = bridge->open(options, interpreter, err);
+    let_go(interpreter);
     return app;
 }
 
@@ -127,4 +152,99 @@ static const struct lc_app_ops wsgi = {
     .sources = python_sources,
 };
 
-LC_MODULE(.name = "python3", .app = &wsgi);
+/* ---- scripts ---- */
+
+static int script_start(const char *python, struct lc_error *err)
+{
+    const struct lc_app_options options = {.python = python};
+    struct lc_interpreter *interpreter = find_interpreter(&options, err);
+    int done = -1;
+
+    if (interpreter == NULL)
+        return -1;
+    if (load_all(interpreter, err) == 0)
+        done = bridge->start(interpreter, err);
+    if (done == 0 && started == NULL) {
+        started = interpreter;
+        asked_for = strdup(python == NULL ? "" : python);
+    }
+    let_go(interpreter);
+    return done;
+}
+
+static int script_preload(const struct lc_app_options *options, struct lc_error *err)
+{
+    struct lc_interpreter *interpreter = find_interpreter(options, err);
+    int done = -1;
+
+    if (interpreter == NULL)
+        return -1;
+    if (load_all(interpreter, err) == 0)
+        done = bridge->preload(options, interpreter, err);
+    let_go(interpreter);
+    return done;
+}
+
+static void *script_create(struct lc_error *err)
+{
+    return bridge->script->create(err);
+}
+
+static void script_destroy(void *script)
+{
+    bridge->script->destroy(script);
+}
+
+static int script_read(void *script, const char *asked, const char *folder,
+                       const struct lc_script_sink *sink, struct lc_error *err)
+{
+    return bridge->script->read(script, asked, folder, sink, err);
+}
+
+static int script_conclude(void *script, const struct lc_script_value *values,
+                           size_t count, struct lc_error *err)
+{
+    return bridge->script->conclude(script, values, count, err);
+}
+
+static bool script_has_hooks(void *script)
+{
+    return bridge->script->has_hooks(script);
+}
+
+static int script_call(void *script, const char *hook,
+                       const struct lc_hook_details *details, struct lc_error *err)
+{
+    return bridge->script->call(script, hook, details, err);
+}
+
+static void script_attend(void)
+{
+    bridge->script->attend();
+}
+
+static void script_before_fork(void)
+{
+    bridge->script->before_fork();
+}
+
+static void script_after_fork(bool is_child)
+{
+    bridge->script->after_fork(is_child);
+}
+
+static const struct lc_script_ops scripts = {
+    .start = script_start,
+    .create = script_create,
+    .destroy = script_destroy,
+    .read = script_read,
+    .conclude = script_conclude,
+    .has_hooks = script_has_hooks,
+    .call = script_call,
+    .attend = script_attend,
+    .before_fork = script_before_fork,
+    .after_fork = script_after_fork,
+    .preload = script_preload,
+};
+
+LC_MODULE(.name = "python3", .app = &wsgi, .script = &scripts);

@@ -3,6 +3,7 @@
 #include "python/exchange.h"
 #include "python/fork.h"
 #include "python/headers.h"
+#include "python/hooks.h"
 
 #include <licorne/error.h>
 #include <licorne/response.h>
@@ -150,6 +151,8 @@ static PyObject *start_response(PyObject *self, PyObject *const *args, Py_ssize_
         return NULL;
     }
     x->has_status = true;
+    if (x->hooked != NULL && lc_hooks_start(x, given[0], given[1]) < 0)
+        return NULL;
     Py_INCREF(x->write);
     return x->write;
 }
@@ -184,6 +187,7 @@ static PyObject *write_piece(PyObject *self, PyObject *piece)
         return lc_py_none();
 
     x->has_body = true;
+    x->sent += (size_t)PyBytes_Size(piece);
     lc_response_write(request, lc_py_bytes(piece));
     enum lc_flow flow = lc_response_flush(request);
     if (flow == LC_FLOW_WAIT)

@@ -7,17 +7,16 @@
 #include "python/errors.h"
 #include "python/exchange.h"
 #include "python/failure.h"
-#include "python/fields.h"
 #include "python/fork.h"
 #include "python/gil.h"
-#include "python/input.h"
+#include "python/hooks.h"
 #include "python/iterate.h"
 #include "python/loader.h"
 #include "python/peer.h"
-#include "python/socket.h"
+#include "python/preload.h"
+#include "python/script.h"
+#include "python/start.h"
 #include "python/sources.h"
-#include "python/start_response.h"
-#include "python/target.h"
 
 #include <licorne/error.h>
 #include <licorne/log.h>
@@ -34,37 +33,9 @@ struct wsgi_app {
     struct lc_environ *environ;
 };
 
-/* CPython can be started once in a process. */
-static char *running; /* the executable it was started as */
 static unsigned open_apps;
 
 /* ---- open and close ---- */
-
-static int start_once(const struct lc_interpreter *interpreter, struct lc_error *err)
-{
-    if (running != NULL) {
-        lc_gil_take();
-        if (strcmp(running, interpreter->executable) == 0)
-            return 0;
-        return lc_error_set(err, LC_E_BOOT,
-                            "this process runs %s already and cannot run %s too", running,
-                            interpreter->executable);
-    }
-    if (lc_loader_start(interpreter, err) < 0)
-        return -1;
-    running = strdup(interpreter->executable);
-
-    PyObject *format = lc_loader_get("format_exception");
-    if (format == NULL || lc_fields_open() < 0 || lc_target_open() < 0 ||
-        lc_input_type_open() < 0 || lc_early_hints_open() < 0 || lc_socket_open() < 0 ||
-        lc_exchange_type_open() < 0 || lc_iterate_open() < 0 || lc_fork_open() < 0) {
-        PyErr_Print();
-        return lc_error_set(err, LC_E_BOOT, "Python %s: cannot be prepared",
-                            interpreter->version);
-    }
-    lc_failure_open(format);
-    return 0;
-}
 
 static int fill(struct wsgi_app *app, const struct lc_app_options *options,
                 struct lc_error *err)
@@ -99,16 +70,20 @@ static void *wsgi_open(const struct lc_app_options *options,
         lc_error_set(err, LC_E_BOOT, "out of memory");
         return NULL;
     }
-    if (start_once(interpreter, err) < 0)
+    if (lc_python_start(interpreter, err) < 0)
         goto fail;
-    app->callable = lc_loader_load(options, interpreter, err);
+    lc_python_sync_environment();
+    app->callable = lc_preload_find(options);
+    if (app->callable == NULL)
+        app->callable = lc_loader_load(options, interpreter, err);
     if (app->callable == NULL || fill(app, options, err) < 0)
         goto fail;
     open_apps++;
+    lc_hooks_note_app(app->callable);
     lc_gil_park();
     return app;
 fail:
-    if (running != NULL) {
+    if (lc_python_is_running()) {
         destroy(app);
         lc_gil_park();
     } else {
@@ -137,6 +112,8 @@ static void wsgi_close(void *data)
 /* The last words of every call into the application, whatever came of it. */
 static enum lc_step leave(struct wsgi_app *app, struct lc_exchange *x, enum lc_step step)
 {
+    if (step == LC_DONE && x->hooked != NULL)
+        lc_hooks_after(x);
     lc_exchange_leave(x);
     if (lc_py.context_exit(x->context) < 0)
         lc_failure_log(x); /* the application left a context of its own entered */
@@ -167,10 +144,15 @@ static _Thread_local struct lc_environ *own_environ;
 
 static enum lc_step call_application(struct wsgi_app *app, struct lc_exchange *x)
 {
+    if (lc_hooks_of_requests && lc_hooks_before(x) < 0)
+        return failed(x);
+
     PyObject *dict = lc_environ_make(own_environ != NULL ? own_environ : app->environ, x);
 
-    if (dict == NULL)
+    if (dict == NULL || (x->hooked != NULL && lc_hooks_change(x, dict) < 0)) {
+        Py_XDECREF(dict);
         return failed(x);
+    }
     x->iterable = lc_py_call2(app->callable, dict, x->start_response);
     lc_fork_end_child(x);
     Py_DECREF(dict);
@@ -254,7 +236,7 @@ static void wsgi_sources(void *data, void (*each)(void *owner, const char *path)
                          void *owner)
 {
     (void)data;
-    if (running != NULL)
+    if (lc_python_is_running())
         lc_sources_each(each, owner);
 }
 
@@ -269,4 +251,7 @@ LC_API const struct lc_python_bridge licorne_python_bridge = {
     .thread_end = wsgi_thread_end,
     .turn_start = wsgi_turn_start,
     .sources = wsgi_sources,
+    .script = &lc_python_script,
+    .start = lc_script_start,
+    .preload = lc_preload,
 };

@@ -14,7 +14,7 @@ MAY_INCLUDE = {
     "python": set(),
     "examples": set(),
 }
-EXCEPTIONS = {"master/main.c": {"worker", "logger"}}
+EXCEPTIONS = {"master/main.c": {"app", "worker", "logger"}}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 
 

@@ -13,6 +13,7 @@
 #include "base/scoreboard.h"
 #include "base/tickets.h"
 #include "config/config.h"
+#include "config/hooks.h"
 #include "worker/accept.h"
 #include "worker/conn.h"
 #include "worker/exchange.h"
@@ -179,6 +180,7 @@ static void on_tick(uv_timer_t *timer)
     lc_sources_tell(server);
     lc_accept_resume(server);
     lc_relief_start(server);
+    lc_hooks_attend(server->config);
     uv_timer_start(timer, on_tick, until_next_deadline(server, now), 0);
 }
 
@@ -229,14 +231,25 @@ static void stop_at_once(struct lc_server *server)
     uv_stop(&server->loop);
 }
 
+/* What a hook raises is in the log; at the end of a life there is nobody else to tell. */
+static void tell_hook(struct lc_server *server, enum lc_hook hook)
+{
+    const struct lc_hook_details details = {0};
+    struct lc_error err = {0};
+
+    lc_hook_call(server->config, hook, &details, &err);
+}
+
 static void on_signal(uv_signal_t *handle, int signum)
 {
     struct lc_server *server = handle->data;
 
-    if (signum == SIGTERM)
+    if (signum == SIGTERM) {
         lc_server_drain(server);
-    else
-        stop_at_once(server);
+        return;
+    }
+    tell_hook(server, LC_HOOK_WORKER_INT);
+    stop_at_once(server);
 }
 
 /* Certificates were renewed, or ticket keys: for those who connect from now on. */
@@ -474,6 +487,14 @@ static int open_tls(struct lc_server *server, struct lc_error *err)
     return server->tls == NULL ? -1 : 0;
 }
 
+/* Everything is there but the first request. */
+static int call_init_hook(struct lc_server *server, struct lc_error *err)
+{
+    const struct lc_hook_details details = {0};
+
+    return lc_hook_call(server->config, LC_HOOK_POST_WORKER_INIT, &details, err);
+}
+
 static int exit_code_for(const struct lc_error *err)
 {
     return err->code == LC_E_APP_LOAD ? LC_EXIT_APP_LOAD : LC_EXIT_BOOT;
@@ -537,6 +558,7 @@ static void tear_down(struct lc_server *server)
     lc_reply_flush_all(server);
     LC_LIST_EACH_SAFE (at, &server->conns)
         lc_conn_abandon(LC_CONTAINER(at, struct lc_conn, all));
+    tell_hook(server, LC_HOOK_WORKER_EXIT);
     stop_threads(server);
     if (server->pipeline != NULL)
         lc_pipeline_turn_end(server->pipeline);
@@ -578,8 +600,8 @@ int lc_worker_run(const struct lc_inherit *inherit)
     lc_log(LC_INFO, "Booting worker with pid: %d", (int)getpid());
     init(&server, inherit);
     if (start_loop(&server, &err) < 0 || open_tls(&server, &err) < 0 ||
-        load_application(&server, &err) < 0 || start_threads(&server, &err) < 0 ||
-        serve(&server, &err) < 0)
+        load_application(&server, &err) < 0 || call_init_hook(&server, &err) < 0 ||
+        start_threads(&server, &err) < 0 || serve(&server, &err) < 0)
         return boot_failed(&server, &err);
     tear_down(&server);
     say_goodbye();

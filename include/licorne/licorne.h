@@ -8,5 +8,6 @@
 #include <licorne/module.h>
 #include <licorne/request.h>
 #include <licorne/response.h>
+#include <licorne/script.h>
 #include <licorne/slice.h>
 #include <licorne/tls.h>

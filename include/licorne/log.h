@@ -22,6 +22,9 @@ LC_API void lc_log_text(enum lc_level level, struct lc_slice text);
 /* Bytes for the error log exactly as they are, without time, pid or level (wsgi.errors). */
 LC_API void lc_log_raw(struct lc_slice text);
 
+/* A line for the access log, whatever the application has to say there. */
+LC_API void lc_log_access(struct lc_slice line);
+
 /* Whether a record of this level would be written. */
 LC_API bool lc_log_enabled(enum lc_level level);
 

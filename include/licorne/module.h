@@ -9,6 +9,7 @@
 #pragma once
 #include <licorne/api.h>
 #include <licorne/app.h>
+#include <licorne/script.h>
 #include <stdint.h>
 
 LC_C_BEGIN
@@ -25,6 +26,9 @@ struct lc_module {
 
     /* A plugin that brings a kind of application instead. */
     const struct lc_app_ops *app;
+
+    /* Beside it: configuration files and hooks in the plugin's language. May be NULL. */
+    const struct lc_script_ops *script;
 };
 
 #define LC_MODULE_SYMBOL "licorne_module"

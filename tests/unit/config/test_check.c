@@ -61,9 +61,9 @@ static void a_refused_setting_may_be_given_its_default(void **state)
 
 static void a_refusal_names_the_source(void **state)
 {
-    assert_refused("preload_app (--preload on the command line): " NOT_AVAILABLE
-                   "each worker loads the application for itself",
-                   "--preload");
+    assert_refused("spew (--spew on the command line): " NOT_AVAILABLE
+                   "lines of Python code are not traced yet",
+                   "--spew");
 }
 
 static void sync_and_gthread_are_the_kinds_of_workers(void **state)

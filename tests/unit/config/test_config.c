@@ -74,23 +74,6 @@ static void an_empty_c_reads_no_file(void **state)
     assert_int_equal(loaded("--config=")->workers, 1);
 }
 
-static void python_files_are_refused_with_a_way_out(void **state)
-{
-    given_file(*state, "gunicorn.conf.py", "workers = 5\n");
-    given_file(*state, "licorne.ini", "[server]\nworkers = 4\n");
-    assert_refused("./gunicorn.conf.py: this version of Licorne cannot read Python "
-                   "configuration files: write the settings under [server] into an INI "
-                   "file and name it with -c, or give -c '' to go on without this one",
-                   NULL);
-    assert_refused("x.py: this version of Licorne cannot read Python configuration "
-                   "files: write the settings under [server] into an INI file and name "
-                   "that with -c",
-                   "-c", "x.py");
-    assert_null(loaded("-c", "python:shop.conf"));
-    assert_null(loaded("-c", "file:/x/y.py"));
-    assert_int_equal(loaded("-c", "licorne.ini")->workers, 4);
-}
-
 static void a_missing_file_is_an_error(void **state)
 {
     assert_refused("nope.ini: No such file or directory", "-c", "nope.ini");
@@ -239,7 +222,6 @@ int main(void)
         TEST(a_stronger_list_replaces_a_weaker_one),
         TEST(the_strongest_c_names_the_only_file),
         TEST(an_empty_c_reads_no_file),
-        TEST(python_files_are_refused_with_a_way_out),
         TEST(a_missing_file_is_an_error),
         TEST(a_file_cannot_name_another),
         TEST(the_application_comes_from_the_command_line_else_from_wsgi_app),

@@ -67,7 +67,7 @@ static void the_help_is_an_entry_for_each_setting_in_its_section(void **state)
     assert_non_null(strstr(help, "  --preload             Load the application"));
     assert_non_null(strstr(help, "  --proxy-protocol [STRING]\n"));
     assert_non_null(strstr(help, "  wsgi_app (in files only)\n"));
-    assert_null(strstr(help, "when_ready"));
+    assert_null(strstr(help, "dirty_worker_exit"));
 }
 
 static void the_help_fits_the_width_that_is_given(void **state)

@@ -316,6 +316,11 @@ void lc_log(enum lc_level level, const char *format, ...)
     lc_log_text(level, lc_slice(text));
 }
 
+void lc_log_access(struct lc_slice line)
+{
+    lc_log_raw(line);
+}
+
 void lc_log_raw(struct lc_slice text)
 {
     add(raw, sizeof(raw), text, "[]");

@@ -1,0 +1,40 @@
+/* config/script.h — configurations in a plugin's language, and the hooks in them.
+ *
+ * The master runs the language only where somebody asks for it: with a configuration file in it,
+ * a hook, or an application that is to be loaded before the workers are forked. */
+#pragma once
+#include "config/source.h"
+
+#include <licorne/script.h>
+
+struct lc_error;
+struct lc_script;
+
+/* How to get at the plugin; main.c says it before anything is loaded. */
+typedef const struct lc_script_ops *(*lc_script_find_fn)(struct lc_error *err);
+void lc_script_set_finder(lc_script_find_fn find);
+
+/* Starts the language: its interpreter is `python`, or NULL to look for one. */
+struct lc_script *lc_script_create(const char *python, struct lc_error *err);
+void lc_script_destroy(struct lc_script *script); /* NULL is fine */
+
+/* Reads the file that `asked` names into `source`. */
+int lc_script_read(struct lc_script *script, const char *asked, const char *start_dir,
+                   struct lc_source *source, struct lc_error *err);
+
+/* Whether a configuration without a script of its own needs one. */
+bool lc_script_is_needed(const struct lc_config *config);
+
+/* All settings are known: the script learns them. */
+int lc_script_conclude(const struct lc_config *config, struct lc_error *err);
+
+/* preload_app. */
+int lc_script_preload(const struct lc_config *config, struct lc_error *err);
+
+/* Whether any hook is set, and so anybody to be told of anything. */
+bool lc_script_has_hooks(const struct lc_script *script);
+
+/* 0, or -1 with `err` (LC_E_BOOT) when the hook failed, which was logged with its stack. */
+int lc_script_call(struct lc_script *script, const char *hook,
+                   const struct lc_hook_details *details, struct lc_error *err);
+void lc_script_attend(const struct lc_script *script);

@@ -1,0 +1,1 @@
+"""Applications that bring their own settings."""
