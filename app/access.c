@@ -1,12 +1,15 @@
 #include "app/access.h"
 
 #include "app/format.h"
+#include "app/request.h"
 #include "base/ipc.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "config/config.h"
 
 #include <licorne/error.h>
+
+#include <string.h>
 
 /* What a message on the record socket has room for, newline included. */
 enum {
@@ -62,4 +65,35 @@ void lc_access_log_write(struct lc_access_log *log, const struct lc_request *req
     char *line = lc_log_reserve(LC_STREAM_ACCESS, room);
     if (line != NULL)
         lc_log_commit(lc_format_write(log->format, line, room));
+}
+
+static struct lc_slice text_in(const char *field, size_t size)
+{
+    return (struct lc_slice){field, strnlen(field, size)};
+}
+
+void lc_access_log_write_lost(struct lc_access_log *log, const struct lc_msg_lost *lost,
+                              uint64_t now_us)
+{
+    struct lc_request *request = lc_new(struct lc_request);
+    LC_AUTOFREE char *client = lc_strndup(lost->client, sizeof(lost->client) - 1);
+    struct lc_endpoints endpoints = {.remote_addr = client};
+    struct lc_keep keep = {0};
+    _Alignas(16) char block[1024];
+
+    lc_arena_init(&request->arena, block, sizeof(block));
+    request->headers = request->first_headers;
+    request->header_room = LC_HEAD_COUNT;
+    request->version = 11;
+    request->method = text_in(lost->method, sizeof(lost->method));
+    request->target = text_in(lost->target, sizeof(lost->target));
+    lc_request_split_target(request);
+    request->endpoints = &endpoints;
+    request->keep = &keep;
+    request->body.fd = -1;
+    request->response.status = lost->status;
+    request->started_us = now_us - lost->age_ms * 1000;
+    lc_access_log_write(log, request, now_us);
+    lc_arena_reset(&request->arena);
+    free(request);
 }

@@ -5,6 +5,7 @@
 struct lc_access_log;
 struct lc_config;
 struct lc_error;
+struct lc_msg_lost;
 struct lc_request;
 
 /* Compiles the format (Gunicorn's %(name)s atoms). NULL without error when there is no access
@@ -17,3 +18,8 @@ void lc_access_log_destroy(struct lc_access_log *log);
  * response. What came from the client is escaped here, once. */
 void lc_access_log_write(struct lc_access_log *log, const struct lc_request *request,
                          uint64_t now_us);
+
+/* The line of a request that ended with the worker that had it; of it no more is known than the
+ * scoreboard knew. */
+void lc_access_log_write_lost(struct lc_access_log *log, const struct lc_msg_lost *lost,
+                              uint64_t now_us);

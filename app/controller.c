@@ -3,6 +3,7 @@
 #include "app/module.h"
 #include "app/native.h"
 #include "base/mem.h"
+#include "base/stacks.h"
 #include "config/config.h"
 
 #include <licorne/error.h>
@@ -76,6 +77,7 @@ static int open_app(struct lc_controller *controller, const struct lc_config *co
         .python = config->python,
         .is_multiprocess = config->workers > 1,
         .is_multithread = lc_config_is_threaded(config),
+        .stack_fd = lc_stacks_fd(),
         .explain = keep_explanation,
     };
 

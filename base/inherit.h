@@ -30,8 +30,8 @@ struct lc_inherit {
     int channel;          /* to the master, blocking                          */
     int passing[2];       /* worker: both ends of base/passing.h              */
     int records;          /* worker: where records go; logger: where they come from */
-    int output; /* capture_output: the end of the pipe that the logger reads, or that
-                           * workers print to; -1: none */
+    int output; /* a pipe's end: the logger reads there what applications print and what is said of
+                 * crashes; -1: none */
     bool
         serves_errors; /* `reload`: a worker that cannot load the application shows why */
     uint16_t generation;

@@ -21,6 +21,8 @@ enum lc_msg_type {
                      * latest such message; each path ends in NUL                        */
     LC_MSG_TRACEBACK, /* worker → master: why it cannot load the application; master →
                        * worker: show this until you are replaced. Text               */
+    LC_MSG_LOST, /* master → worker: write the access line of a request that ended with
+                  * another worker. struct lc_msg_lost                                  */
     LC_MSG_STOP, /* master → logger: write what is queued, then exit. No payload   */
     LC_MSG_CREDENTIALS, /* master → worker: use these from now on (base/credentials.h), in
                          * a descriptor. struct lc_ticket_keys (base/tickets.h) */
@@ -38,6 +40,12 @@ _Static_assert(sizeof(struct lc_msg_head) == 8, "the wire format is fixed");
 struct lc_msg_boot_failed {
     int32_t exit_code;
     char text[1024]; /* ends in NUL */
+};
+
+struct lc_msg_lost { /* texts end in NUL, see struct lc_hand */
+    uint64_t age_ms;
+    int32_t status;
+    char method[16], target[160], client[48];
 };
 
 /* The largest message, head included; also the most that one batch of records may hold. */

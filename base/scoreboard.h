@@ -24,6 +24,9 @@ enum lc_slot_state {
 
 enum { LC_HAND_METHOD = 16, LC_HAND_TARGET = 160, LC_HAND_CLIENT = 48 };
 enum { LC_HANDS_MAX = 128 };
+_Static_assert((int)LC_HAND_METHOD == 16 && (int)LC_HAND_TARGET == 160 &&
+                   (int)LC_HAND_CLIENT == 48,
+               "as in struct lc_msg_lost");
 
 /* The request in hand. `version` is odd while the worker writes (a sequence lock): a reader
  * takes a copy and asks again whether it changed meanwhile. */

@@ -65,9 +65,22 @@ static int digit_value(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 99;
 }
 
+/* "64K", "512M", "2G"; false when the product is too large. */
+static bool take_unit(const char **at, int64_t *value)
+{
+    static const char units[] = "KMG";
+    const char *unit = **at == '\0' ? NULL : strchr(units, toupper((unsigned char)**at));
+
+    if (unit == NULL)
+        return true;
+    ++*at;
+    return !__builtin_mul_overflow(*value, (int64_t)1 << (10 * (unit - units + 1)),
+                                   value);
+}
+
 /* As Python's int(): blanks around, a sign, single underscores between digits. */
 static enum number_problem parse_number(const char *text, enum number_rule rule,
-                                        int64_t *out)
+                                        bool has_unit, int64_t *out)
 {
     const char *at = text + strspn(text, " \t\r\n");
     int64_t value = 0;
@@ -85,6 +98,8 @@ static enum number_problem parse_number(const char *text, enum number_rule rule,
         if (at[1] == '_' && digit_value(at[2]) < base)
             at++;
     }
+    if (has_unit)
+        is_large = !take_unit(&at, &value) || is_large;
     if (at[strspn(at, " \t\r\n")] != '\0')
         return NOT_A_NUMBER;
     if (is_large)
@@ -104,7 +119,8 @@ bool lc_value_is_well_formed(const struct lc_setting *setting, enum lc_origin_ki
     int64_t ignored;
 
     return !is_number_type(setting->type) ||
-           parse_number(text, rule_for(setting, kind), &ignored) != NOT_A_NUMBER;
+           parse_number(text, rule_for(setting, kind), setting->type == LC_BYTES,
+                        &ignored) != NOT_A_NUMBER;
 }
 
 static const char *why_no_number(const struct lc_setting *setting, const char *text)
@@ -151,7 +167,8 @@ static int assign_number(const struct given *g)
     int64_t most = most_of(setting->type);
     int64_t value;
 
-    switch (parse_number(g->text, rule_for(setting, g->from->origin.kind), &value)) {
+    switch (parse_number(g->text, rule_for(setting, g->from->origin.kind),
+                         setting->type == LC_BYTES, &value)) {
     case NONE: break;
     case NOT_A_NUMBER:
         return wrong(g, "'%s' %s", g->text, why_no_number(setting, g->text));
@@ -200,7 +217,7 @@ static int assign_id(const struct given *g)
 {
     int64_t id;
 
-    if (parse_number(g->text, DECIMAL, &id) != NONE || id >= UINT32_MAX)
+    if (parse_number(g->text, DECIMAL, false, &id) != NONE || id >= UINT32_MAX)
         return wrong(g, "%s is too large", g->text);
     *(int64_t *)g->field = id;
     return 0;

@@ -140,6 +140,7 @@ static void on_message(struct logger *logger, const struct lc_msg_head *head)
     case LC_MSG_RETIRING:
     case LC_MSG_SOURCES:
     case LC_MSG_TRACEBACK:
+    case LC_MSG_LOST:
     case LC_MSG_RECORDS:
     case LC_MSG_CREDENTIALS:
     case LC_MSG_CONNECTION: break;

@@ -48,15 +48,10 @@ static int open_records(struct lc_master *m, struct lc_error *err)
     return 0;
 }
 
-/* With the log on stderr, what applications print stays where it is, as with Gunicorn. */
 static int open_output(struct lc_master *m, struct lc_error *err)
 {
-    const struct lc_config *config = m->serving->config;
-
-    if (!config->capture_output || strcmp(config->errorlog, "-") == 0)
-        return 0;
     if (pipe2(m->output, O_CLOEXEC) < 0)
-        return lc_error_sys(err, "capture_output: pipe");
+        return lc_error_sys(err, "pipe");
     fcntl(m->output[1], F_SETPIPE_SZ, OUTPUT_ROOM); /* or what the system allows */
     return 0;
 }

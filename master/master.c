@@ -18,6 +18,8 @@
 #include "master/generation.h"
 #include "master/hooks.h"
 #include "master/logs.h"
+#include "master/lost.h"
+#include "master/memory.h"
 #include "master/metrics.h"
 #include "master/reap.h"
 #include "master/reload.h"
@@ -122,12 +124,14 @@ static void supervise(struct lc_master *m)
         lc_control_hear(m);         /* commands from the control socket        */
         lc_children_reap(m);        /* who died, and why                      */
         lc_abort_silent_workers(m); /* by the scoreboard's heartbeats          */
+        lc_memory_check(m);         /* by what the kernel says                 */
         lc_workers_kill_late(m);    /* whose time to leave is over             */
         lc_logs_adjust(m);          /* a new logger in place of a dead one     */
         lc_reloader_step(m);        /* have the application's files changed?   */
         lc_reload_step(m);          /* the next generation boots, serves       */
         lc_certificates_step(m);    /* renewed ones reach the workers          */
         lc_workers_adjust(m);       /* fork or dismiss up to what is wanted    */
+        lc_lost_step(m);            /* what died with a worker is logged       */
         lc_notify_step(m);          /* what the service manager should know    */
         lc_metrics_step(m);         /* and statsd                              */
         lc_control_answer(m);       /* commands that had to wait               */
@@ -204,6 +208,7 @@ void lc_master_close_loop(struct lc_master *m)
 static void tear_down(struct lc_master *m)
 {
     lc_watch_close(&m->watch);
+    free(m->lost);
     lc_generation_destroy(m->leaving, m->serving);
     lc_generation_destroy(m->next, m->serving);
     if (m->serving != NULL)

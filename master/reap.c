@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "master/hooks.h"
 #include "master/logs.h"
+#include "master/lost.h"
 #include "master/state.h"
 #include "master/upgrade.h"
 #include "master/workers.h"
@@ -93,6 +94,8 @@ static void on_worker_death(struct lc_master *m, struct lc_worker *worker, int s
     else
         log_exit(worker, WEXITSTATUS(status));
     lc_tally_death(m, worker, status);
+    if (WIFSIGNALED(status) || WEXITSTATUS(status) != 0)
+        lc_lost_note(m, worker);
     if (worker->state <= LC_WORKER_SERVING)
         on_unexpected_death(m, worker, status);
     lc_master_hook_child(m, worker,

@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <string.h>
 #include <unistd.h>
 
 /* ---- in the child ---- */
@@ -71,10 +72,11 @@ static void leave_the_master(struct lc_master *m, const struct lc_generation *ge
     drop_foreign_keys(m, is_worker ? generation : NULL);
 }
 
-/* From here on what the application prints goes to the logger. */
-static int print_to(int output, struct lc_error *err)
+/* From here on what the application prints goes to the logger. With the log on stderr it stays
+ * where it is, as with Gunicorn. */
+static int capture(const struct lc_config *config, int output, struct lc_error *err)
 {
-    if (output < 0)
+    if (!config->capture_output || strcmp(config->errorlog, "-") == 0)
         return 0;
     if (dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0)
         return lc_error_sys(err, "capture_output: dup2");
@@ -85,7 +87,7 @@ static int prepare_worker(struct lc_master *m, const struct lc_generation *gener
                           struct lc_error *err)
 {
     lc_title_set("%s: worker [%s]", lc_identity_name(), generation->config->name);
-    if (print_to(m->output[1], err) < 0 ||
+    if (capture(generation->config, m->output[1], err) < 0 ||
         lc_generation_take_on(generation, m->serving, err) < 0)
         return -1;
     return lc_privileges_drop(generation->config, err);

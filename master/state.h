@@ -73,6 +73,7 @@ struct lc_worker {
     bool is_retiring;     /* SERVING: wants to be replaced (max_requests)     */
     bool is_proved;       /* SERVING: outlived its youth                      */
     uint32_t reported[LC_HANDS_MAX]; /* the versions of overdue hands, once logged */
+    uint32_t shown[LC_HANDS_MAX];    /* the same for slow_request                   */
 };
 
 /* How the latest reload ended. */
@@ -94,6 +95,9 @@ struct lc_master {
     struct lc_handed handed; /* the sockets that were open at the start */
     pid_t successor;         /* a new master that SIGUSR2 started; 0: none */
     struct lc_notify notify;
+    struct lc_msg_lost *lost; /* requests whose access lines are still to be written */
+    size_t lost_count;
+    uint64_t memory_check_ms;
     struct lc_watch watch; /* the application's files, with `reload` */
     struct {
         unsigned workers; /* as last told   */

@@ -7,6 +7,7 @@
 #include "master/state.h"
 #include "master/workers.h"
 
+#include <licorne/app.h>
 #include <licorne/log.h>
 
 #include <signal.h>
@@ -83,6 +84,41 @@ static void check_threads(struct lc_master *m, struct lc_worker *worker, unsigne
         give_up(m, worker);
 }
 
+/* ---- slow_request ---- */
+
+/* Said once; the worker writes where it is. */
+static void show(const struct lc_worker *worker, unsigned thread, struct lc_hand *hand)
+{
+    char text[sizeof(*hand) + 32];
+
+    snprintf(text, sizeof(text), "%s %s from %s", hand->method, hand->target,
+             hand->client);
+    lc_mask_controls(text);
+    lc_log(LC_WARN, "SLOW REQUEST (pid:%d) thread %u: %s runs for %llu s; its stack:",
+           (int)worker->child->pid, thread + 1, text,
+           (unsigned long long)(lc_clock_ms() - hand->started_ms) / 1000);
+    kill(worker->child->pid, LC_SIGNAL_STACK);
+}
+
+static void watch_slow(struct lc_master *m, struct lc_worker *worker)
+{
+    uint64_t limit = (uint64_t)worker->generation->config->slow_request * 1000;
+    uint64_t now = lc_clock_ms();
+
+    for (unsigned i = 0; limit != 0 && i < lc_slot_hands(worker->slot); i++) {
+        struct lc_hand hand;
+        bool is_busy = lc_slot_in_hand(worker->slot, i, &hand);
+        uint64_t due = (is_busy ? hand.started_ms : now) + limit;
+
+        if (now <= due) {
+            lc_master_wake_at(m, due + 1);
+        } else if (worker->shown[i] != hand.version) {
+            worker->shown[i] = hand.version;
+            show(worker, i, &hand);
+        }
+    }
+}
+
 /* ---- all ---- */
 
 void lc_abort_silent_workers(struct lc_master *m)
@@ -90,6 +126,8 @@ void lc_abort_silent_workers(struct lc_master *m)
     LC_LIST_EACH (at, &m->workers) {
         struct lc_worker *worker = LC_CONTAINER(at, struct lc_worker, link);
 
+        if (worker->state == LC_WORKER_SERVING)
+            watch_slow(m, worker);
         if (!is_watched(worker))
             continue;
 

@@ -430,6 +430,7 @@ void lc_worker_hear(struct lc_master *m, struct lc_worker *worker)
             break;
         case LC_MSG_RECORDS:
         case LC_MSG_STREAMS:
+        case LC_MSG_LOST:
         case LC_MSG_REOPEN:
         case LC_MSG_STOP:
         case LC_MSG_CREDENTIALS:

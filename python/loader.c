@@ -152,9 +152,10 @@ static int prepare(const struct lc_app_options *options)
 
     if (function != NULL)
         none = PyObject_CallFunction(
-            function, "NN", PyUnicode_DecodeFSDefault(options->chdir),
+            function, "NNii", PyUnicode_DecodeFSDefault(options->chdir),
             PyUnicode_DecodeFSDefault(options->pythonpath == NULL ? ""
-                                                                  : options->pythonpath));
+                                                                  : options->pythonpath),
+            options->stack_fd, LC_SIGNAL_STACK);
     Py_XDECREF(none);
     return none == NULL ? -1 : 0;
 }

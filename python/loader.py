@@ -85,7 +85,7 @@ class Refused(Exception):
     """There is no such application: one line says all."""
 
 
-def prepare(chdir, pythonpath):
+def prepare(chdir, pythonpath, stack_fd, stack_signal):
     """Gunicorn's order: the application's folder, and in front of it `pythonpath`, the last
     entry first."""
     sys.argv = ["licorne"]
@@ -93,7 +93,7 @@ def prepare(chdir, pythonpath):
     for folder in folders:
         if folder not in sys.path:
             sys.path.insert(0, folder)
-    show_stacks_when_aborted()
+    show_stacks(stack_fd if stack_fd >= 0 else sys.stderr, stack_signal)
     open_loggers()
 
 
@@ -117,11 +117,12 @@ def sync_environment(entries):
             os.environb[name] = value
 
 
-def show_stacks_when_aborted():
-    """The master ends a hung worker with SIGABRT: stderr then shows the line in which each
-    thread was. A crash in a C extension too."""
+def show_stacks(file, signal):
+    """The master ends a hung worker with SIGABRT: the log then shows the line in which each
+    thread was. A crash in a C extension too. Of a slow request it asks with a signal of its own."""
     try:
-        faulthandler.enable()
+        faulthandler.enable(file=file, all_threads=True)
+        faulthandler.register(signal, file=file, all_threads=True)
     except (AttributeError, OSError, RuntimeError, ValueError):
         pass  # there is no stderr
 

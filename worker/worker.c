@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/scoreboard.h"
+#include "base/stacks.h"
 #include "base/tickets.h"
 #include "config/config.h"
 #include "config/hooks.h"
@@ -273,6 +274,10 @@ static void on_message(struct lc_server *server, const struct lc_msg_head *head,
     case LC_MSG_CREDENTIALS:
         on_credentials(server, payload, head->length, fd);
         explicit_bzero(payload, head->length);
+        break;
+    case LC_MSG_LOST:
+        if (head->length == sizeof(struct lc_msg_lost) && server->access_log != NULL)
+            lc_access_log_write_lost(server->access_log, payload, lc_clock_us());
         break;
     case LC_MSG_TRACEBACK:
         ((char *)payload)[head->length] = '\0';
@@ -597,6 +602,7 @@ int lc_worker_run(const struct lc_inherit *inherit)
     struct lc_error err = {.code = LC_E_NONE};
 
     lc_log_open(inherit->records, lc_level_of(inherit->config->loglevel));
+    lc_stacks_open(inherit->output);
     lc_log(LC_INFO, "Booting worker with pid: %d", (int)getpid());
     init(&server, inherit);
     if (start_loop(&server, &err) < 0 || open_tls(&server, &err) < 0 ||

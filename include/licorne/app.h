@@ -4,6 +4,7 @@
 #include <licorne/api.h>
 #include <licorne/request.h>
 #include <licorne/slice.h>
+#include <signal.h>
 #include <stddef.h>
 
 LC_C_BEGIN
@@ -29,6 +30,10 @@ struct lc_route {
     lc_handler_fn handler;
 };
 
+/* Whoever gets it writes the stacks of its threads and goes on. By itself the signal does
+ * nothing. */
+#define LC_SIGNAL_STACK SIGURG
+
 /* How an application is to be opened; valid during `open` only. */
 struct lc_app_options {
     const char *spec;       /* "shop.wsgi:application"                              */
@@ -37,6 +42,10 @@ struct lc_app_options {
     const char *python;     /* the interpreter to serve, or NULL: look for it       */
     bool is_multiprocess;   /* more than one worker                                 */
     bool is_multithread;    /* more than one thread calls the application           */
+
+    /* Where a stack goes when the process crashes, is aborted (SIGABRT) or is asked for it
+     * (LC_SIGNAL_STACK): a descriptor that the log is behind, or -1. */
+    int stack_fd;
 
     /* Called with what was logged about a failure, at any length; may be NULL. */
     void (*explain)(void *owner, struct lc_slice text);

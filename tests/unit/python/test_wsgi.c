@@ -21,6 +21,7 @@ static const struct lc_endpoints on_unix = {
 static struct lc_app_options options_for(const char *spec)
 {
     return (struct lc_app_options){
+        .stack_fd = -1,
         .spec = spec,
         .chdir = LICORNE_WSGI_APPS,
         .python = getenv("LICORNE_TEST_PYTHON"),
