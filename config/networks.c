@@ -50,15 +50,24 @@ static int bits_of_mask(const char *text)
     return (holes & (holes + 1)) == 0 ? 32 - __builtin_popcount(holes) : -1;
 }
 
+/* At most three digits; -1 for anything else. */
+static int parse_bits(const char *text)
+{
+    int bits = 0;
+
+    if (*text == '\0' || strlen(text) > 3)
+        return -1;
+    for (; *text >= '0' && *text <= '9'; text++)
+        bits = bits * 10 + (*text - '0');
+    return *text == '\0' ? bits : -1;
+}
+
 /* What follows the slash: a number of bits, or for IPv4 a mask. */
 static int parse_length(const char *text, struct lc_network *out)
 {
-    size_t len = strlen(text);
-    int bits = -1;
+    int bits = parse_bits(text);
 
-    if (len >= 1 && len <= 3 && strspn(text, "0123456789") == len)
-        bits = atoi(text);
-    else if (out->family == AF_INET)
+    if (bits < 0 && out->family == AF_INET)
         bits = bits_of_mask(text);
     if (bits < 0 || (unsigned)bits > bits_of(out->family))
         return -1;

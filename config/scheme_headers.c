@@ -83,7 +83,7 @@ static int read_quoted(struct reader *reader, struct lc_slice *text)
 static int read_dict(struct reader *reader)
 {
     while (!skip(reader, '}')) {
-        struct lc_slice name, value;
+        struct lc_slice name = {NULL, 0}, value = {NULL, 0};
 
         if (read_quoted(reader, &name) < 0)
             return -1;

@@ -103,7 +103,7 @@ void lc_intake_drop(struct lc_conn *conn)
 
 static void grow_pending(struct lc_conn *conn, size_t room)
 {
-    if (conn->pending_room >= room)
+    if (conn->pending != NULL && conn->pending_room >= room)
         return;
     size_t bigger = conn->pending_room == 0 ? 64 : conn->pending_room;
 
