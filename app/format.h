@@ -13,8 +13,8 @@
  *   {x}i {x}o request header, response header (as the application set it); the last of several
  *   {x}e      from the WSGI environ what the server itself knows: REQUEST_METHOD, PATH_INFO,
  *             QUERY_STRING, RAW_URI, SERVER_PROTOCOL, SERVER_NAME, SERVER_PORT,
- *             SERVER_SOFTWARE, REMOTE_ADDR, REMOTE_PORT, SCRIPT_NAME, CONTENT_TYPE,
- *             CONTENT_LENGTH, wsgi.url_scheme and HTTP_*. Keys that an application or
+ *             SERVER_SOFTWARE, REMOTE_ADDR, REMOTE_PORT, PROXY_PROTOCOL, PROXY_ADDR, PROXY_PORT,
+ *             SCRIPT_NAME, CONTENT_TYPE, CONTENT_LENGTH, wsgi.url_scheme and HTTP_*. Keys that an application or
  *             middleware adds are not seen.
  *
  * Names in braces are found in any case. What is unknown or was not sent is "-". In every text

@@ -211,6 +211,14 @@ def test_a_chunked_body_is_refused_as_soon_as_it_is_too_long(small):
     assert answer_to(small, head + b"a\r\n0123456789\r\n1\r\n") == TOO_LARGE
 
 
+def test_a_streamed_body_has_the_same_limit(serve):
+    server = serve("--limit-request-body", "10", "--no-request-buffering")
+    head = b"POST /echo HTTP/1.1\r\nHost: t\r\n"
+    assert answer_to(server, head + b"Content-Length: 11\r\n\r\n") == TOO_LARGE
+    assert answer_to(server, head + b"Transfer-Encoding: chunked\r\n\r\n"
+                                    b"a\r\n0123456789\r\n1\r\n") == TOO_LARGE
+
+
 def test_a_client_that_sends_all_of_a_refused_body_sees_the_answer(small):
     with small.client() as client:
         client.send(b"POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 3000000\r\n\r\n")

@@ -152,6 +152,24 @@ static void what_was_not_sent_is_a_dash(void **state)
     assert_string_equal(line_of("%(B)d %(B).0d %(B).0x %(B)#x", request), "0 0 0 0x0");
 }
 
+static void a_client_behind_a_proxy_is_shown_as_announced(void **state)
+{
+    static const struct lc_endpoints endpoints = {.remote_addr = "2001:db8::7",
+                                                  .remote_port = "7",
+                                                  .server_addr = "127.0.0.1",
+                                                  .server_port = "8000",
+                                                  .proxy_protocol = "TCP6",
+                                                  .proxy_addr = "::1",
+                                                  .proxy_port = "443"};
+    struct lc_request *request = given_request("GET", "/");
+    const char *format =
+        "%(h)s|%({PROXY_PROTOCOL}e)s|%({PROXY_ADDR}e)s|%({PROXY_PORT}e)s";
+
+    assert_string_equal(line_of(format, request), "192.0.2.7|-|-|-");
+    request->endpoints = &endpoints;
+    assert_string_equal(line_of(format, request), "2001:db8::7|TCP6|::1|443");
+}
+
 static void a_unix_socket_has_no_address(void **state)
 {
     static const struct lc_endpoints endpoints = {
@@ -414,6 +432,7 @@ int main(void)
         cmocka_unit_test(every_atom_has_its_value),
         cmocka_unit_test(widths_and_precisions_are_pythons),
         cmocka_unit_test(what_was_not_sent_is_a_dash),
+        cmocka_unit_test(a_client_behind_a_proxy_is_shown_as_announced),
         cmocka_unit_test(a_unix_socket_has_no_address),
         cmocka_unit_test(the_user_comes_from_basic_credentials_only),
         cmocka_unit_test(text_from_outside_cannot_leave_its_quotes_or_its_line),

@@ -26,7 +26,8 @@ struct host {
 static void keep_bytes(struct host *host, struct lc_slice bytes)
 {
     assert_true(host->len + bytes.len < sizeof(host->sent));
-    memcpy(host->sent + host->len, bytes.at, bytes.len);
+    if (bytes.len > 0)
+        memcpy(host->sent + host->len, bytes.at, bytes.len);
     host->len += bytes.len;
 }
 
