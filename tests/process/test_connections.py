@@ -294,6 +294,7 @@ def test_idle_connections_do_not_delay_a_stop(serve):
 
 def test_half_a_head_does_not_delay_a_stop_for_long(serve):
     server = serve("--header-timeout", "60")
+    assert server.get("/").status == 200
     with server.client() as client:
         client.send(b"GET / HTTP/1.1\r\nHost: ")
         time.sleep(0.3)
@@ -306,6 +307,7 @@ def test_half_a_head_does_not_delay_a_stop_for_long(serve):
 
 def test_a_draining_worker_finishes_requests_and_says_close(serve):
     server = serve("--keep-alive", "75")
+    assert server.get("/").status == 200  # it is no longer starting
     with server.client() as slow, server.client() as upload, server.client() as active:
         slow.send(get("/slow?1"))
         time.sleep(0.2)
