@@ -492,8 +492,7 @@ def test_more_clients_than_there_is_room_for_are_turned_away(server):
     assert clients[79].receive() is None
     for client in clients:
         client.socket.close()
-    with Control(server.control_path) as control:
-        wait_until(lambda: control.ask("ping"))
+    wait_until(lambda: pid_behind(server.control_path) == server.pid)
 
 
 @ROOT_ONLY
