@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "config/config.h"
+#include "config/script.h"
 
 #include <licorne/error.h>
 
@@ -20,10 +21,15 @@ struct lc_access_log {
     struct lc_format *format;
 };
 
-/* In a file, or in syslog, or both. */
+/* In a file, by Python's logging, or in syslog. */
 static bool is_wanted(const struct lc_config *config)
 {
+    if (lc_script_makes_access_lines(config))
+        return false;
     return (config->accesslog != NULL && config->accesslog[0] != '\0') ||
+           config->logconfig != NULL || config->logconfig_json != NULL ||
+           (config->logconfig_dict != NULL &&
+            strcmp(config->logconfig_dict, "{}") != 0) ||
            (config->syslog && !config->disable_redirect_access_to_syslog);
 }
 

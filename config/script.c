@@ -17,6 +17,8 @@ struct lc_script {
     void *handle;
     bool has_read; /* a file: values from files are from this one */
     bool has_hooks;
+    bool writes_logs;
+    bool makes_access;
 };
 
 static lc_script_find_fn find;
@@ -126,13 +128,25 @@ int lc_script_read(struct lc_script *script, const char *asked, const char *star
     return done;
 }
 
+static bool has_own_logger(const struct lc_config *config)
+{
+    static const enum lc_setting_id ids[] = {LC_SET_logger_class, LC_SET_logconfig,
+                                             LC_SET_logconfig_dict,
+                                             LC_SET_logconfig_json};
+
+    for (size_t i = 0; i < LC_COUNT(ids); i++)
+        if (!lc_value_equal(&lc_settings[ids[i]], config, config->origins->defaults))
+            return true;
+    return false;
+}
+
 bool lc_script_is_needed(const struct lc_config *config)
 {
     for (size_t i = 0; i < LC_SETTING_COUNT; i++)
         if (strcmp(lc_settings[i].section, "Server Hooks") == 0 &&
             *(char **)lc_setting_field(&lc_settings[i], config) != NULL)
             return true;
-    return config->preload_app;
+    return config->preload_app || has_own_logger(config);
 }
 
 /* The texts of one setting; `one` is room for a list of one. */
@@ -175,8 +189,11 @@ int lc_script_conclude(const struct lc_config *config, struct lc_error *err)
         free((char *)texts[i]);
     if (done < 0 && err != NULL)
         err->code = LC_E_CONFIG;
-    script->has_hooks = done == 0 && script->ops->has_hooks(script->handle);
-    return done;
+    if (done < 0)
+        return -1;
+    script->has_hooks = script->ops->has_hooks(script->handle);
+    script->ops->logging(script->handle, &script->writes_logs, &script->makes_access);
+    return 0;
 }
 
 int lc_script_preload(const struct lc_config *config, struct lc_error *err)
@@ -191,6 +208,29 @@ int lc_script_preload(const struct lc_config *config, struct lc_error *err)
     };
 
     return config->script->ops->preload(&options, err);
+}
+
+/* --- logs --------------------------------------------------------------------------------- */
+
+bool lc_script_writes_logs(const struct lc_config *config)
+{
+    return config->script != NULL && config->script->writes_logs;
+}
+
+bool lc_script_makes_access_lines(const struct lc_config *config)
+{
+    return config->script != NULL && config->script->makes_access;
+}
+
+void lc_script_write_log(const struct lc_config *config, bool is_access,
+                         struct lc_slice text)
+{
+    config->script->ops->write_log(config->script->handle, is_access, text);
+}
+
+void lc_script_reopen_logs(const struct lc_config *config)
+{
+    config->script->ops->reopen_logs(config->script->handle);
 }
 
 /* --- hooks ------------------------------------------------------------------------------- */

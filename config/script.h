@@ -38,3 +38,11 @@ bool lc_script_has_hooks(const struct lc_script *script);
 int lc_script_call(struct lc_script *script, const char *hook,
                    const struct lc_hook_details *details, struct lc_error *err);
 void lc_script_attend(const struct lc_script *script);
+
+/* Whether the configuration brings a logger of its own, for the process that writes the logs, and
+ * whether that makes the lines of requests too. */
+bool lc_script_writes_logs(const struct lc_config *config);
+bool lc_script_makes_access_lines(const struct lc_config *config);
+void lc_script_write_log(const struct lc_config *config, bool is_access,
+                         struct lc_slice text);
+void lc_script_reopen_logs(const struct lc_config *config);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/scoreboard.h"
+#include "config/script.h"
 #include "logger/capture.h"
 #include "logger/receive.h"
 #include "logger/stream_set.h"
@@ -197,6 +198,8 @@ static int set_up(struct logger *logger)
     if (status < 0)
         return status;
     lc_streams_init(&logger->streams, &logger->loop);
+    if (lc_script_writes_logs(inherit->config))
+        logger->streams.scripted = inherit->config;
     uv_timer_init(&logger->loop, &logger->orphaned);
     logger->receiver.fd = inherit->records;
     logger->receiver.streams = &logger->streams;

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "config/script.h"
 #include "logger/record.h"
 #include "logger/stream.h"
 #include "logger/targets.h"
@@ -231,6 +232,8 @@ static void reopen(struct lc_stream_set *set, int id)
 
 void lc_streams_reopen(struct lc_stream_set *set)
 {
+    if (set->scripted != NULL)
+        lc_script_reopen_logs(set->scripted);
     for (int id = 0; id < LC_STREAM_COUNT; id++)
         if (first_of(set->by_id, id) != NULL)
             reopen(set, id);
@@ -249,7 +252,9 @@ void lc_streams_copy(struct lc_stream_set *set, const struct lc_record *record)
 void lc_streams_write(struct lc_stream_set *set, enum lc_stream_id id,
                       struct lc_slice text)
 {
-    if (set->by_id[id] != NULL)
+    if (set->scripted != NULL && (id == LC_STREAM_ERROR || id == LC_STREAM_ACCESS))
+        lc_script_write_log(set->scripted, id == LC_STREAM_ACCESS, text);
+    else if (set->by_id[id] != NULL)
         lc_stream_write(set->by_id[id], text);
 }
 

@@ -9,6 +9,7 @@
 
 #include <uv.h>
 
+struct lc_config;
 struct lc_error;
 struct lc_record;
 struct lc_stream;
@@ -17,8 +18,10 @@ struct lc_stream_set {
     uv_loop_t *loop;
     uv_timer_t tick;                          /* runs while a stream is behind */
     struct lc_stream *by_id[LC_STREAM_COUNT]; /* NULL: nowhere; metrics: always */
-    char owner[32];                           /* "UID:GID" of files, or "" */
-    struct lc_syslog syslog;                  /* gets copies of what the others get */
+    const struct lc_config
+        *scripted;           /* its logger writes what else these two would; or NULL */
+    char owner[32];          /* "UID:GID" of files, or "" */
+    struct lc_syslog syslog; /* gets copies of what the others get */
     struct lc_statsd statsd;
 };
 

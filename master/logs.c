@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "config/config.h"
+#include "config/script.h"
 #include "master/reap.h"
 #include "master/spawn.h"
 #include "master/state.h"
@@ -115,8 +116,9 @@ static void tell_streams(struct lc_master *m)
 {
     static char payload[LC_MSG_MAX - sizeof(struct lc_msg_head)];
     const struct lc_config *config = m->serving->config;
-    LC_AUTOFREE char *error = absolute_target(config->errorlog);
-    LC_AUTOFREE char *access = absolute_target(config->accesslog);
+    bool is_scripted = lc_script_writes_logs(config); /* then these two are Python's */
+    LC_AUTOFREE char *error = absolute_target(is_scripted ? NULL : config->errorlog);
+    LC_AUTOFREE char *access = absolute_target(is_scripted ? NULL : config->accesslog);
     LC_AUTOFREE char *owner = owner_of_files(config);
     LC_AUTOFREE char *syslog_prefix = syslog_prefix_of(config);
     const char *syslog = config->syslog ? config->syslog_addr : NULL;

@@ -212,6 +212,21 @@ static bool script_has_hooks(void *script)
     return bridge->script->has_hooks(script);
 }
 
+static void script_logging(void *script, bool *writes, bool *makes_access)
+{
+    bridge->script->logging(script, writes, makes_access);
+}
+
+static void script_write_log(void *script, bool is_access, struct lc_slice text)
+{
+    bridge->script->write_log(script, is_access, text);
+}
+
+static void script_reopen_logs(void *script)
+{
+    bridge->script->reopen_logs(script);
+}
+
 static int script_call(void *script, const char *hook,
                        const struct lc_hook_details *details, struct lc_error *err)
 {
@@ -240,6 +255,9 @@ static const struct lc_script_ops scripts = {
     .read = script_read,
     .conclude = script_conclude,
     .has_hooks = script_has_hooks,
+    .logging = script_logging,
+    .write_log = script_write_log,
+    .reopen_logs = script_reopen_logs,
     .call = script_call,
     .attend = script_attend,
     .before_fork = script_before_fork,

@@ -233,14 +233,54 @@ static int script_conclude(void *script, const struct lc_script_value *values,
 static bool script_has_hooks(void *script)
 {
     bool was_parked = enter();
-    PyObject *hooks = PyObject_GetAttrString(script, "hooks");
-    bool has = hooks != NULL && PyObject_IsTrue(hooks) == 1;
+    PyObject *answer = PyObject_CallMethod(script, "wants_calls", NULL);
+    bool has = answer == Py_True;
 
-    if (hooks == NULL)
-        PyErr_Clear();
-    Py_XDECREF(hooks);
+    if (answer == NULL)
+        PyErr_Print();
+    Py_XDECREF(answer);
     leave(was_parked);
     return has;
+}
+
+/* ---- logs ---- */
+
+static void script_logging(void *script, bool *writes, bool *makes_access)
+{
+    bool was_parked = enter();
+    PyObject *answer = PyObject_CallMethod(script, "logging", NULL);
+
+    *writes = answer != NULL && PyTuple_GetItem(answer, 0) == Py_True;
+    *makes_access = answer != NULL && PyTuple_GetItem(answer, 1) == Py_True;
+    if (answer == NULL)
+        PyErr_Print();
+    Py_XDECREF(answer);
+    leave(was_parked);
+}
+
+/* What is wrong with the log has no better place than stderr. */
+static void script_write_log(void *script, bool is_access, struct lc_slice text)
+{
+    bool was_parked = enter();
+    PyObject *none = PyObject_CallMethod(
+        script, "write_log", "ON", is_access ? Py_True : Py_False,
+        PyUnicode_DecodeUTF8(text.at, (Py_ssize_t)text.len, "backslashreplace"));
+
+    if (none == NULL)
+        PyErr_Print();
+    Py_XDECREF(none);
+    leave(was_parked);
+}
+
+static void script_reopen_logs(void *script)
+{
+    bool was_parked = enter();
+    PyObject *none = PyObject_CallMethod(script, "reopen_logs", NULL);
+
+    if (none == NULL)
+        PyErr_Print();
+    Py_XDECREF(none);
+    leave(was_parked);
 }
 
 /* ---- hooks ---- */
@@ -340,6 +380,9 @@ const struct lc_script_ops lc_python_script = {
     .read = script_read,
     .conclude = script_conclude,
     .has_hooks = script_has_hooks,
+    .logging = script_logging,
+    .write_log = script_write_log,
+    .reopen_logs = script_reopen_logs,
     .call = script_call,
     .attend = script_attend,
     .before_fork = before_fork,

@@ -6,6 +6,7 @@
 #pragma once
 #include <licorne/api.h>
 #include <licorne/app.h>
+#include <licorne/slice.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -73,6 +74,14 @@ struct lc_script_ops {
 
     /* Whether any hook is set, and so anybody to be told of anything. */
     bool (*has_hooks)(void *script);
+
+    /* Whether the configuration brings a logger of its own, which writes what the process for
+     * logs gets, and whether that makes the lines of requests as well, in the workers. */
+    void (*logging)(void *script, bool *writes, bool *makes_access);
+
+    /* In the process for logs: a record with its newline; and SIGUSR1. */
+    void (*write_log)(void *script, bool is_access, struct lc_slice text);
+    void (*reopen_logs)(void *script);
 
     /* 0, or -1 with `err` when it failed, which was logged with its stack. */
     int (*call)(void *script, const char *hook, const struct lc_hook_details *details,

@@ -2,10 +2,12 @@
 
 A Script is one reading of all settings; the server holds one for each configuration in force.
 """
+import os
+import sys
 import traceback
 
 import _licorne
-from gunicorn import _conf, arbiter, config
+from gunicorn import _conf, arbiter, config, glogging
 
 DEBUG, INFO, WARNING, ERROR, CRITICAL = range(5)
 
@@ -16,6 +18,8 @@ class Script:
         self.cfg = config.Config()
         self.log = None
         self.hooks = {}
+        self.sink = None  # of a logger of the user's own
+        self.makes_access = False
 
     # ---- settings ----
 
@@ -34,6 +38,9 @@ class Script:
     def conclude(self, final):
         """`final`: (name, texts, whether the file had the last word) of every setting, all
         sources taken together. None, or what is wrong."""
+        chdir = next(texts[0] for name, texts, _ in final if name == "chdir")
+        if chdir not in sys.path:
+            sys.path.insert(0, chdir)
         for name, texts, is_ours in final:
             setting = self.cfg.settings[name]
             keeps = callable(setting.validator) and (name in config.HOOKS or name in config.DICTS
@@ -47,8 +54,44 @@ class Script:
                 return "%s: %s" % (name, e)
         self.hooks = {name: self.cfg.settings[name].value for name in config.HOOKS
                       if self.cfg.settings[name].value is not None}
-        self.log = self.cfg.logger_class(self.cfg)
+        return self.open_log()
+
+    def open_log(self):
+        here = os.getcwd()
+        try:
+            os.chdir(self.cfg.chdir)  # where relative names of logs begin
+            self.log = self.cfg.logger_class(self.cfg)
+        except Exception as e:
+            if not isinstance(e, RuntimeError):
+                _licorne.log_raw("".join(traceback.format_exception(
+                    type(e), e, own_frames(e.__traceback__))))
+            return str(e) or type(e).__name__
+        finally:
+            os.chdir(here)
+        if glogging.is_users(self.cfg):
+            self.makes_access = glogging.makes_access(self.log)
+            self.sink = glogging.Sink(self.log)
+        else:
+            glogging.pass_on()
         return None
+
+    def wants_calls(self):
+        """Whether there is anybody to tell of what happens."""
+        return bool(self.hooks) or self.makes_access
+
+    def logging(self):
+        """(whether the user's handlers write the logs, whether his class makes access lines)"""
+        return self.sink is not None, self.makes_access
+
+    # ---- logs, in the process that writes them ----
+
+    def write_log(self, is_access, text):
+        self.sink.write(is_access, text)
+
+    def reopen_logs(self):
+        if not self.sink.is_open:
+            self.sink.open()
+        self.log.reopen_files()
 
     @staticmethod
     def typed(setting, texts):
@@ -63,9 +106,6 @@ class Script:
         if setting.kind in ("int", "seconds", "bytes", "mode", "user", "group"):
             return int(texts[0])
         return setting.validator(texts[0])
-
-    def has(self, name):
-        return name in self.hooks
 
     # ---- hooks ----
 

@@ -243,7 +243,7 @@ def test_hooks_in_an_ini_file_are_import_strings(site, start):
     (site.folder / "hooks.py").write_text(
         NOTES + "def ready(server): note('ready', server.num_workers)\n")
     (site.folder / "licorne.ini").write_text("[server]\nwhen_ready = hooks.ready\n")
-    start("app", cwd=site.folder, env={"PYTHONPATH": str(site.folder)})
+    start("app", cwd=site.folder)
     assert site.notes() == ["ready 1"]
 
 

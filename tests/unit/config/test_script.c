@@ -61,6 +61,11 @@ static bool fake_has_hooks(void *script)
     return has_hooks;
 }
 
+static void fake_logging(void *script, bool *writes, bool *makes_access)
+{
+    *writes = *makes_access = false;
+}
+
 static int fake_call(void *script, const char *hook,
                      const struct lc_hook_details *details, struct lc_error *err)
 {
@@ -83,6 +88,7 @@ static const struct lc_script_ops fake = {
     .read = fake_read,
     .conclude = fake_conclude,
     .has_hooks = fake_has_hooks,
+    .logging = fake_logging,
     .call = fake_call,
     .attend = fake_nothing,
     .before_fork = fake_nothing,

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/scoreboard.h"
+#include "config/config.h"
 #include "tests/support/cmocka.h"
 
 #include "targets_payload.h"
@@ -112,10 +113,17 @@ static int count_of(const char *text, const char *what)
 
 static _Noreturn void be_logger(int channel)
 {
-    struct lc_inherit inherit = {.channel = channel,
+    static const struct lc_config config; /* no logger of Python's */
+    struct lc_inherit inherit = {.config = &config,
+                                 .channel = channel,
                                  .records = at.records[0],
                                  .output = -1,
                                  .scoreboard = at.board};
+
+    /* cmocka would go on with the next test in here after a crash. */
+    static const int crashes[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
+    for (size_t i = 0; i < LC_COUNT(crashes); i++)
+        signal(crashes[i], SIG_DFL);
 
     for (int i = 0; i < 2; i++)
         if (at.stdio[i] >= 0) {
