@@ -91,7 +91,8 @@ bool lc_share_is_ripe(struct lc_conn *conn)
     bool is_new = conn->state == LC_CONN_HANDSHAKING &&
                   !lc_tls_conn_has_begun(conn->wire.tls);
     bool is_idle = conn->state == LC_CONN_IDLE && conn->wire.tls == NULL &&
-                   conn->held_len == 0 && conn->queue == NULL && conn->pending_len == 0;
+                   conn->held_len == 0 && conn->queue == NULL && conn->pending_len == 0 &&
+                   !conn->keep.has_duplicate;
     char byte;
 
     return (is_new || is_idle) && conn->events == UV_READABLE && !conn->has_eof &&

@@ -4,6 +4,7 @@ import pathlib
 import socket
 import ssl
 import subprocess
+import time
 
 import pytest
 
@@ -84,6 +85,24 @@ def test_whoever_keeps_it_does_not_keep_the_connection(serve_sockets):
         assert client.rest().endswith(b"'kept'")  # the end comes at once
     with server.client() as client:
         assert ask(client, "closed") == ["closed"]
+
+
+def test_a_connection_whose_socket_is_known_stays_with_its_worker(serve_sockets):
+    """A busy worker passes waiting connections to its siblings, but the application here has this
+    one too."""
+    server = serve_sockets("-w", "2")
+    clients = [server.client() for _ in range(12)]
+    try:
+        at = {client: ask(client, "ends_at")[0] for client in clients}
+        pid = max(set(at.values()), key=list(at.values()).count)
+        busy, waiting, *_ = [client for client in clients if at[client] == pid]
+        busy.send(b"GET /slow HTTP/1.1\r\nHost: t\r\n\r\n")
+        time.sleep(0.1)
+        assert ask(waiting, "ends_at") == (pid, waiting.socket.getsockname())
+        assert ast.literal_eval(busy.response().body.decode()) == pid
+    finally:
+        for client in clients:
+            client.close()
 
 
 def test_to_close_it_ends_the_connection(serve_sockets):

@@ -1,7 +1,9 @@
 """What gunicorn.socket is asked for: the path names the question, the answer is its repr."""
+import os
 import socket
 import struct
 import threading
+import time
 
 kept, unasked = [], []
 
@@ -12,8 +14,8 @@ def application(environ, start_response):
         answer = QUESTIONS[name](environ["gunicorn.socket"], environ)
     except Exception as failure:
         answer = type(failure).__name__
-    start_response("200 OK", [])  # without a length: over when the connection is
-    return [repr(answer).encode()]
+    start_response("200 OK", [])
+    return iter([repr(answer).encode()])  # of no length: to HTTP/1.0 over when the connection is
 
 
 def ends(sock, environ):
@@ -96,6 +98,15 @@ def close(sock, environ):
     sock.close()
 
 
+def slow(sock, environ):
+    time.sleep(1)
+    return os.getpid()
+
+
+def ends_at(sock, environ):
+    return os.getpid(), sock.getpeername()
+
+
 def thread(sock, environ):
     found = []
     asker = threading.Thread(target=lambda: found.append(sock.getpeername()))
@@ -110,4 +121,4 @@ def scheme(sock, environ):
 
 QUESTIONS = {function.__name__: function for function in (
     ends, descriptor, options, blocking, tls, certificate, der, receive, absent, same, later,
-    keep, closed, close, thread, scheme)}
+    keep, closed, close, thread, scheme, slow, ends_at)}
