@@ -84,11 +84,14 @@ static int take_passed(struct msghdr *message)
 static ssize_t receive(int fd, struct lc_msg_head *head, void *buffer, size_t size,
                        int flags, int *passed)
 {
-    struct iovec parts[2] = {{head, sizeof(*head)}, {buffer, size}};
     union passage passage;
+    struct iovec parts[2];
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
     ssize_t n;
 
+    *head = (struct lc_msg_head){0};
+    parts[0] = (struct iovec){head, sizeof(*head)};
+    parts[1] = (struct iovec){buffer, size};
     if (passed != NULL) {
         *passed = -1;
         message.msg_control = passage.bytes;

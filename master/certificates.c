@@ -66,7 +66,7 @@ static void look_at(const char *path, struct look *look)
 /* Whether something is not as it was the last time. */
 static bool look_again(struct lc_certificates *certificates)
 {
-    struct look now[FILES_MAX];
+    struct look now[FILES_MAX] = {{0}};
 
     for (size_t i = 0; i < certificates->count; i++)
         look_at(certificates->files[i].path, &now[i]);
