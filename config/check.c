@@ -7,6 +7,7 @@
 #include "config/choices.h"
 #include "config/networks.h"
 #include "config/origins.h"
+#include "config/problems.h"
 #include "config/remote.h"
 #include "config/scheme_headers.h"
 #include "config/strings.h"
@@ -32,18 +33,22 @@ enum {
     lc_setting_wrong(&lc_settings[LC_SET_##name], &(config)->origins->of[LC_SET_##name], \
                      err, __VA_ARGS__)
 
-static int refuse_what_is_missing(const struct lc_config *config, struct lc_error *err)
+static int refuse_what_is_missing(struct lc_config *config, struct lc_error *err)
 {
+    struct lc_error problems = {.code = LC_E_NONE}, why;
+
     for (size_t i = 0; i < LC_SETTING_COUNT; i++) {
         const struct lc_setting *setting = &lc_settings[i];
 
-        if (setting->refused != NULL &&
-            !lc_value_equal(setting, config, config->origins->defaults))
-            return lc_setting_wrong(setting, &config->origins->of[i], err,
-                                    "not available in this version of Licorne: %s",
-                                    setting->refused);
+        if (setting->refused == NULL ||
+            lc_value_equal(setting, config, config->origins->defaults))
+            continue;
+        lc_setting_wrong(setting, &config->origins->of[i], &why,
+                         "not available in this version of Licorne: %s",
+                         setting->refused);
+        lc_problems_add(&problems, &why);
     }
-    return 0;
+    return lc_problems_tell(&problems, err);
 }
 
 static void bring_into_bounds(struct lc_config *config)
@@ -102,7 +107,7 @@ static int check_chdir(struct lc_config *config, struct lc_error *err)
     return 0;
 }
 
-static int check_directories(const struct lc_config *config, struct lc_error *err)
+static int check_directories(struct lc_config *config, struct lc_error *err)
 {
     if (config->worker_tmp_dir != NULL) {
         LC_AUTOFREE char *path = absolute(config->chdir, config->worker_tmp_dir);
@@ -119,7 +124,7 @@ static int check_directories(const struct lc_config *config, struct lc_error *er
     return 0;
 }
 
-static int check_bind(const struct lc_config *config, struct lc_error *err)
+static int check_bind(struct lc_config *config, struct lc_error *err)
 {
     struct lc_address address;
     struct lc_error why;
@@ -162,7 +167,7 @@ static int check_choices(struct lc_config *config, struct lc_error *err)
 }
 
 /* Whom and what a proxy may speak for. */
-static int check_trust(const struct lc_config *config, struct lc_error *err)
+static int check_trust(struct lc_config *config, struct lc_error *err)
 {
     struct lc_networks networks;
     struct lc_scheme_headers headers;
@@ -180,7 +185,7 @@ static int check_trust(const struct lc_config *config, struct lc_error *err)
     return 0;
 }
 
-static int check_forwarder_headers(const struct lc_config *config, struct lc_error *err)
+static int check_forwarder_headers(struct lc_config *config, struct lc_error *err)
 {
     struct lc_strings names = {0};
     int result = 0;
@@ -194,7 +199,7 @@ static int check_forwarder_headers(const struct lc_config *config, struct lc_err
     return result;
 }
 
-static int check_raw_env(const struct lc_config *config, struct lc_error *err)
+static int check_raw_env(struct lc_config *config, struct lc_error *err)
 {
     for (size_t i = 0; i < config->raw_env.count; i++) {
         const char *entry = config->raw_env.items[i];
@@ -205,7 +210,7 @@ static int check_raw_env(const struct lc_config *config, struct lc_error *err)
     return 0;
 }
 
-static int check_workers(const struct lc_config *config, struct lc_error *err)
+static int check_workers(struct lc_config *config, struct lc_error *err)
 {
     if (config->workers > WORKERS_MAX)
         return wrong(config, err, workers, "%lld are too many: at most %d",
@@ -227,14 +232,14 @@ static int check_workers(const struct lc_config *config, struct lc_error *err)
     return 0;
 }
 
-static int check_words(const struct lc_config *config, struct lc_error *err)
+static int check_words(struct lc_config *config, struct lc_error *err)
 {
     if (*config->errorlog == '\0')
         return wrong(config, err, errorlog, "a file, or - for stderr, is needed");
     return 0;
 }
 
-static int check_daemons(const struct lc_config *config, struct lc_error *err)
+static int check_daemons(struct lc_config *config, struct lc_error *err)
 {
     struct lc_remote remote;
     struct lc_error why;
@@ -256,7 +261,7 @@ static int check_daemons(const struct lc_config *config, struct lc_error *err)
 }
 
 /* What the files hold is for whoever reads them to judge. */
-static int check_tls(const struct lc_config *config, struct lc_error *err)
+static int check_tls(struct lc_config *config, struct lc_error *err)
 {
     if (config->keyfile != NULL && config->certfile == NULL)
         return wrong(config, err, keyfile,
@@ -275,16 +280,22 @@ static int check_tls(const struct lc_config *config, struct lc_error *err)
     return 0;
 }
 
+typedef int (*check_fn)(struct lc_config *config, struct lc_error *err);
+
+static const check_fn checks[] = {
+    refuse_what_is_missing,  check_chdir,   check_directories, check_bind,
+    check_raw_env,           check_workers, check_choices,     check_trust,
+    check_forwarder_headers, check_daemons, check_tls,         check_words,
+};
+
 int lc_config_check(struct lc_config *config, struct lc_error *err)
 {
+    struct lc_error problems = {.code = LC_E_NONE}, why;
+
     bring_into_bounds(config);
     forget_empty_names(config);
-    if (refuse_what_is_missing(config, err) < 0 || check_chdir(config, err) < 0 ||
-        check_directories(config, err) < 0 || check_bind(config, err) < 0 ||
-        check_raw_env(config, err) < 0 || check_workers(config, err) < 0 ||
-        check_choices(config, err) < 0 || check_trust(config, err) < 0 ||
-        check_forwarder_headers(config, err) < 0 || check_daemons(config, err) < 0 ||
-        check_tls(config, err) < 0)
-        return -1;
-    return check_words(config, err);
+    for (size_t i = 0; i < LC_COUNT(checks); i++)
+        if (checks[i](config, &why) < 0)
+            lc_problems_add(&problems, &why);
+    return lc_problems_tell(&problems, err);
 }

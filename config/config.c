@@ -7,6 +7,7 @@
 #include "config/env.h"
 #include "config/load.h"
 #include "config/origins.h"
+#include "config/problems.h"
 #include "config/script.h"
 #include "config/strings.h"
 #include "config/value.h"
@@ -117,35 +118,35 @@ static void show_wrong_value(const struct lc_assignment *item)
     lc_log_raw(lc_slice(text));
 }
 
-static int apply_source(struct lc_config *config, const struct lc_source *source,
-                        struct lc_error *err)
+/* A value that is wrong is left out; what is wrong with it is one of `problems`. */
+static void apply_source(struct lc_config *config, const struct lc_source *source,
+                         struct lc_error *problems)
 {
     for (size_t i = 0; i < source->count; i++) {
         const struct lc_assignment *item = &source->items[i];
+        struct lc_error err;
 
-        if (lc_value_assign(config, item, err) < 0) {
+        if (lc_value_assign(config, item, &err) < 0) {
             if (config->script != NULL && item->origin.kind == LC_FROM_FILE)
                 show_wrong_value(item);
-            return -1;
+            lc_problems_add(problems, &err);
+            continue;
         }
         lc_origin_copy(&config->origins->of[item->setting - lc_settings], &item->origin);
     }
-    return 0;
 }
 
-static int apply_all(struct lc_config *config, const struct sources *s,
-                     struct lc_error *err)
+static void apply_all(struct lc_config *config, const struct sources *s,
+                      struct lc_error *problems)
 {
-    if (apply_source(config, &s->env, err) < 0 || apply_source(config, &s->file, err) < 0)
-        return -1;
+    apply_source(config, &s->env, problems);
+    apply_source(config, &s->file, problems);
     for (size_t i = 0; i < COMMANDS; i++)
-        if (apply_source(config, &s->commands[i].source, err) < 0)
-            return -1;
+        apply_source(config, &s->commands[i].source, problems);
     if (s->file_name != NULL) { /* also where a Python file has a name `config` */
         free(config->config);
         config->config = lc_strdup(s->file_name);
     }
-    return 0;
 }
 
 /* --help and --version, from wherever they come. */
@@ -223,14 +224,20 @@ static int conclude_script(struct lc_config *config, struct lc_error *err)
 static int load(struct lc_config *config, struct sources *s, int argc, char **argv,
                 struct lc_error *err)
 {
+    struct lc_error problems = {.code = LC_E_NONE}, why;
+
     if (read_commands(s, argc, argv, err) < 0)
         return -1;
     config->action = asked_action(s);
     if (config->action != LC_ACTION_SERVE)
         return 0;
     lc_env_read(&s->env);
-    if (read_file(config, s, err) < 0 || apply_all(config, s, err) < 0 ||
-        lc_config_check(config, err) < 0)
+    if (read_file(config, s, err) < 0)
+        return -1;
+    apply_all(config, s, &problems);
+    if (lc_config_check(config, &why) < 0)
+        lc_problems_add(&problems, &why);
+    if (lc_problems_tell(&problems, err) < 0)
         return -1;
     conclude(config, s->commands[COMMAND_LINE].app);
     return check_preload(config, err) < 0 ? -1 : conclude_script(config, err);

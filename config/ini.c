@@ -1,6 +1,7 @@
 #include "config/ini.h"
 
 #include "base/mem.h"
+#include "config/problems.h"
 #include "config/source.h"
 #include "config/strings.h"
 #include "config/suggest.h"
@@ -27,17 +28,18 @@ struct reader {
     FILE *in;
     const char *name;
     struct lc_source *source;
-    struct lc_error *err;
 
     char *line; /* the line as it came */
     size_t line_room;
     char *rest; /* what inih has not seen of it */
     int number; /* of the line in the file */
     int section_number;
-    bool is_glued;      /* inih now sees a later piece of a line               */
-    bool continues;     /* … a line that goes on with the value before it      */
-    bool is_in_option;  /* a line that begins with a blank would do so         */
-    bool failed;        /* `err` is filled                                     */
+    bool is_glued;     /* inih now sees a later piece of a line               */
+    bool continues;    /* … a line that goes on with the value before it      */
+    bool is_in_option; /* a line that begins with a blank would do so         */
+    bool failed;       /* no sense in going on                                */
+    bool is_skipping;  /* an option that there is not                         */
+    struct lc_error problems;
     int failed_at_call; /* … by the handler, at this piece                     */
 
     int *numbers; /* the line of each piece: inih counts pieces */
@@ -47,6 +49,15 @@ struct reader {
     int setting_number;
     struct lc_strings values;
 };
+
+static int note(struct reader *r, int number, const char *text)
+{
+    struct lc_error err;
+
+    lc_error_set(&err, LC_E_CONFIG, "%s:%d: %s", r->name, number, text);
+    lc_problems_add(&r->problems, &err);
+    return -1;
+}
 
 static int fail(struct reader *r, int number, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -59,7 +70,23 @@ static int fail(struct reader *r, int number, const char *format, ...)
     LC_AUTOFREE char *text = lc_vprintf(format, args);
     va_end(args);
     r->failed = true;
-    return lc_error_set(r->err, LC_E_CONFIG, "%s:%d: %s", r->name, number, text);
+    return note(r, number, text);
+}
+
+/* The option is left out, and what follows is still looked at. */
+static int skip(struct reader *r, int number, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int skip(struct reader *r, int number, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    LC_AUTOFREE char *text = lc_vprintf(format, args);
+    va_end(args);
+    note(r, number, text);
+    r->is_skipping = true;
+    return 0;
 }
 
 /* --- lines --- */
@@ -367,7 +394,7 @@ static int begin_option(struct reader *r, const char *section, const char *name)
     for (size_t i = 0; i < LC_SETTING_COUNT; i++)
         lc_suggestion_offer(&near, lc_settings[i].name);
     lc_suggestion_text(&near, hint, sizeof(hint));
-    return fail(r, r->number, "there is no setting '%s'%s", name, hint);
+    return skip(r, r->number, "there is no setting '%s'%s", name, hint);
 }
 
 static void glue(struct lc_strings *values, const char *more)
@@ -385,13 +412,16 @@ static int on_piece(struct reader *r, const char *section, const char *name,
     LC_AUTOFREE char *text = lc_strdup(value);
 
     disguise(text, disguised, plain);
+    if (r->is_skipping && (r->is_glued || r->continues))
+        return 0;
+    r->is_skipping = false;
     if (r->setting != NULL && r->is_glued)
         glue(&r->values, text);
     else if (r->setting != NULL && r->continues)
         lc_strings_add(&r->values, text);
     else if (finish_option(r) < 0 || begin_option(r, section, name) < 0)
         return -1;
-    else
+    else if (!r->is_skipping)
         lc_strings_add(&r->values, text);
     return 0;
 }
@@ -412,13 +442,15 @@ static int on_option(void *user, const char *section, const char *name, const ch
 int lc_ini_read(FILE *in, const char *name, struct lc_source *source,
                 struct lc_error *err)
 {
-    struct reader r = {.in = in, .name = name, .source = source, .err = err};
+    struct reader r = {.in = in, .name = name, .source = source};
     /* The first piece that was wrong; inih goes on behind what it cannot read. */
     int wrong = ini_parse_stream(read_piece, &r, on_option, &r);
 
     if (wrong < 0) {
         fail(&r, r.number, "inih: error %d", wrong);
     } else if (wrong > 0 && !(r.failed && wrong == r.failed_at_call)) {
+        if (r.failed) /* by a consequence of this */
+            r.problems.code = LC_E_NONE;
         fail(&r, r.numbers[wrong - 1],
              "neither a [section] nor an option = value nor a comment");
     } else if (!r.failed) {
@@ -427,5 +459,5 @@ int lc_ini_read(FILE *in, const char *name, struct lc_source *source,
     lc_strings_clear(&r.values);
     free(r.numbers);
     free(r.line);
-    return r.failed ? -1 : 0;
+    return lc_problems_tell(&r.problems, err);
 }

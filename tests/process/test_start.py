@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from licorne import APPS, free_port, run
+from licorne import APPS, HELLO_MODULE, free_port, run
 
 PYTHON = ("--python", sys.executable)
 
@@ -172,3 +172,23 @@ def test_check_config_loads_the_application_and_serves_nothing():
     done = run("--check-config", *PYTHON, "served:nothing", folder=APPS)
     assert done.returncode == 1
     assert "Failed to find attribute 'nothing' in 'served'." in done.stderr
+
+
+def test_all_that_is_wrong_is_said_at_once(tmp_path):
+    config = tmp_path / "bad.ini"
+    config.write_text("[server]\nwrokers = 3\n  goes on\nbind = x:y\ntimout = 3\n")
+    done = run("-c", config, "--check-config", HELLO_MODULE)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[1:] == [
+        f"Error: {config}:2: there is no setting 'wrokers' (did you mean 'workers'?)",
+        f"Error: {config}:5: there is no setting 'timout' (did you mean 'timeout'?)",
+    ]
+    config.write_text("[server]\ntimeout = soon\nbind = x:y\nchdir = /nowhere\n")
+    done = run("-c", config, "--threads", "999", "--check-config", HELLO_MODULE)
+    assert done.returncode == 1
+    assert sorted(done.stderr.splitlines()[1:]) == sorted([
+        f"Error: {config}:2: timeout: 'soon' is not a number",
+        f"Error: {config}:4: chdir: there is no directory '/nowhere'",
+        f"Error: {config}:3: bind: 'x:y': 'y' is not a valid port number.",
+        "Error: threads (--threads on the command line): 999 are too many: at most 128",
+    ])

@@ -260,7 +260,9 @@ static void an_unknown_setting_is_an_error_with_a_hint(void **state)
     assert_error(given_text(state, "[server]\nwrokers = 3\n"),
                  "shop.ini:2: there is no setting 'wrokers' (did you mean 'workers'?)");
     assert_error(given_text(state, "[server]\nx = 3\nnonsense\n"),
-                 "shop.ini:2: there is no setting 'x'");
+                 "shop.ini:2: there is no setting 'x'\n"
+                 "Error: shop.ini:3: neither a [section] nor an option = value nor a "
+                 "comment");
 }
 
 static void a_section_for_later_is_refused_not_ignored(void **state)
