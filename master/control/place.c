@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,10 +87,14 @@ pid_t lc_place_owner(const char *path)
 /* "licorne-PID.ctl" of a process that is no more. */
 static bool is_left_over(const char *name)
 {
-    int pid, end = 0;
+    static const char start[] = "licorne-";
+    char *end;
 
-    return sscanf(name, "licorne-%d.ctl%n", &pid, &end) == 1 && end > 0 &&
-           name[end] == '\0' && pid > 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+    if (strncmp(name, start, strlen(start)) != 0)
+        return false;
+    long pid = strtol(name + strlen(start), &end, 10);
+    return strcmp(end, ".ctl") == 0 && pid > 0 && pid <= INT_MAX &&
+           kill((pid_t)pid, 0) < 0 && errno == ESRCH;
 }
 
 void lc_place_sweep(const char *folder)

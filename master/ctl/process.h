@@ -10,7 +10,7 @@
 bool lc_number_parse(const char *text, long max, long *number);
 
 /* Each returns 0, or says what is wrong and returns the exit code. */
-int lc_process_from_file(const char *pidfile, long *pid);
+int lc_process_from_file(const char *path, long *pid);
 
 /* A pidfile may be stale and its number belong to a stranger by now, who would not like our
  * signals. */

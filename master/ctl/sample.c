@@ -41,23 +41,31 @@ static bool read_proc(long long pid, const char *name, char *into, size_t size)
     return true;
 }
 
+/* Number `index` of those with blanks between. */
+static uint64_t field(const char *text, int index)
+{
+    for (; index > 0 && text != NULL; index--) {
+        text = strchr(text, ' ');
+        text = text == NULL ? NULL : text + 1;
+    }
+    return text == NULL ? 0 : strtoull(text, NULL, 10);
+}
+
+enum { USER_TICKS = 12, KERNEL_TICKS = 13 }; /* behind the name, see proc(5) */
+
 static void look_at_process(struct lc_sample_worker *worker)
 {
     char about[1024];
-    unsigned long user, kernel;
-    long pages;
 
     worker->rss_kb = -1;
-    if (read_proc(worker->pid, "statm", about, sizeof(about)) &&
-        sscanf(about, "%*d %ld", &pages) == 1)
-        worker->rss_kb = pages * (sysconf(_SC_PAGESIZE) / 1024);
+    if (read_proc(worker->pid, "statm", about, sizeof(about)))
+        worker->rss_kb = (long)field(about, 1) * (sysconf(_SC_PAGESIZE) / 1024);
     if (!read_proc(worker->pid, "stat", about, sizeof(about)))
         return;
     const char *behind_name = strrchr(about, ')'); /* which may hold anything */
-    if (behind_name != NULL &&
-        sscanf(behind_name, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-               &user, &kernel) == 2)
-        worker->cpu_ticks = user + kernel;
+    if (behind_name != NULL)
+        worker->cpu_ticks = field(behind_name, USER_TICKS) +
+                            field(behind_name, KERNEL_TICKS);
 }
 
 /* ---- from JSON ---- */

@@ -173,7 +173,9 @@ static void print_commands(FILE *out, const json_t *data)
 
     fprintf(out, "Commands:\n");
     json_object_foreach((json_t *)at_key(data, "commands"), usage, text)
+    {
         fprintf(out, "  %-36s %s\n", usage, json_string_value(text));
+    }
 }
 
 static const struct {
