@@ -89,14 +89,14 @@ class Client:
         return self.rest() if length is None else self._exactly(int(length))
 
     def _chunks(self):
-        body = b""
+        pieces = []
         while True:
             size = int(self._until(b"\r\n"), 16)
-            body += self._exactly(size)
+            pieces.append(self._exactly(size))
             if self._exactly(2) != b"\r\n":
                 raise BadResponse("a chunk does not end in CRLF")
             if size == 0:
-                return body
+                return b"".join(pieces)
 
     def rest(self):
         """Everything up to the end of the connection."""
@@ -131,7 +131,7 @@ class Client:
     def _exactly(self, size):
         pieces, have = [self.left], len(self.left)
         while have < size:
-            piece = self.socket.recv(1 << 20)
+            piece = self.socket.recv(max(size - have, 65536))
             if not piece:
                 raise BadResponse(f"closed after {have} of {size} bytes")
             pieces.append(piece)
