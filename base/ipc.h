@@ -18,7 +18,7 @@ enum lc_msg_type {
     LC_MSG_STREAMS, /* master → logger: use these files from now on (base/log.h)      */
     LC_MSG_REOPEN,  /* master → logger: open all files anew (SIGUSR1). No payload     */
     LC_MSG_SOURCES, /* worker → master: files that the application consists of, since the
-                     * latest such message; each path ends in NUL                        */
+                     * latest such message; each is struct timespec, then a path and NUL */
     LC_MSG_TRACEBACK, /* worker → master: why it cannot load the application; master →
                        * worker: show this until you are replaced. Text               */
     LC_MSG_LOST, /* master → worker: write the access line of a request that ended with

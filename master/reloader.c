@@ -8,15 +8,21 @@
 #include <licorne/log.h>
 
 #include <string.h>
+#include <time.h>
 
 void lc_reloader_learn(struct lc_master *m, struct lc_slice paths)
 {
-    while (paths.len > 0) {
-        const char *end = memchr(paths.at, '\0', paths.len);
+    struct timespec loaded;
 
+    while (paths.len > sizeof(loaded)) {
+        memcpy(&loaded, paths.at, sizeof(loaded));
+        paths.at += sizeof(loaded);
+        paths.len -= sizeof(loaded);
+
+        const char *end = memchr(paths.at, '\0', paths.len);
         if (end == NULL)
             return; /* not well formed */
-        lc_watch_add(&m->watch, paths.at);
+        lc_watch_add(&m->watch, paths.at, &loaded);
         paths.len -= (size_t)(end - paths.at) + 1;
         paths.at = end + 1;
     }

@@ -202,24 +202,37 @@ static struct lc_watched_folder *folder_of(struct lc_watch *watch, const char *p
     return folder;
 }
 
-static void add_to(struct lc_watched_folder *folder, const char *name)
+static struct file *add_to(struct lc_watched_folder *folder, const char *name)
 {
-    if (find_file(folder, name) != NULL)
-        return;
+    struct file *file = find_file(folder, name);
+
+    if (file != NULL)
+        return file;
     if (folder->count == folder->room) {
         folder->room = folder->room == 0 ? 16 : folder->room * 2;
         folder->files = lc_realloc(folder->files, folder->room * sizeof(*folder->files));
     }
-    folder->files[folder->count++] = (struct file){
-        .name = lc_strdup(name), .modified = modification_of(folder, name)};
+    file = &folder->files[folder->count++];
+    *file = (struct file){.name = lc_strdup(name),
+                          .modified = modification_of(folder, name)};
+    return file;
 }
 
-void lc_watch_add(struct lc_watch *watch, const char *path)
+static bool is_same_time(struct timespec a, struct timespec b)
+{
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+void lc_watch_add(struct lc_watch *watch, const char *path, const struct timespec *loaded)
 {
     const char *slash = strrchr(path, '/');
 
-    if (watch->is_open && slash != NULL && slash[1] != '\0')
-        add_to(folder_of(watch, path, (size_t)(slash - path)), slash + 1);
+    if (!watch->is_open || slash == NULL || slash[1] == '\0')
+        return;
+    struct lc_watched_folder *folder = folder_of(watch, path, (size_t)(slash - path));
+    const struct file *file = add_to(folder, slash + 1);
+    if (loaded != NULL && !is_same_time(*loaded, file->modified))
+        note_change(watch, folder, slash + 1);
 }
 
 /* Files that match now, and the folders in which others may come to. */
@@ -232,7 +245,7 @@ static void add_pattern(struct lc_watch *watch, size_t which)
 
     if (glob(pattern, 0, NULL, &found) == 0) {
         for (size_t i = 0; i < found.gl_pathc; i++)
-            lc_watch_add(watch, found.gl_pathv[i]);
+            lc_watch_add(watch, found.gl_pathv[i], NULL);
         globfree(&found);
     }
     if (slash != NULL)
@@ -245,7 +258,7 @@ static void look_at_files(struct lc_watch *watch, struct lc_watched_folder *fold
         struct file *file = &folder->files[i];
         struct timespec now = modification_of(folder, file->name);
 
-        if (now.tv_sec == file->modified.tv_sec && now.tv_nsec == file->modified.tv_nsec)
+        if (is_same_time(now, file->modified))
             continue;
         file->modified = now;
         note_change(watch, folder, file->name);

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 #include <uv.h>
 
 struct lc_strings;
@@ -33,8 +34,10 @@ void lc_watch_open(struct lc_watch *watch, uv_loop_t *loop, const char *engine,
                    const struct lc_strings *patterns);
 void lc_watch_close(struct lc_watch *watch);
 
-/* A file of the application; one that is known already costs little. */
-void lc_watch_add(struct lc_watch *watch, const char *path);
+/* A file of the application, as it was when it was loaded (NULL: as it is now). One that is known
+ * already costs little; one that has changed since is a change. */
+void lc_watch_add(struct lc_watch *watch, const char *path,
+                  const struct timespec *loaded);
 
 /* The file that has changed, once nothing has changed for a moment; the caller frees it. NULL:
  * none yet, ask again at `*when_ms` (lc_clock_ms). */

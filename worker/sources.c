@@ -7,6 +7,7 @@
 #include "worker/server.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 enum { ROOM = LC_MSG_MAX - sizeof(struct lc_msg_head) };
 
@@ -24,15 +25,19 @@ static void post(struct letter *letter)
     letter->used = 0;
 }
 
+/* With the time of the file that was just loaded: it may change before the master looks. */
 static void write_down(void *owner, const char *path)
 {
     struct letter *letter = owner;
     size_t len = strlen(path) + 1;
+    struct stat about;
 
-    if (len > ROOM)
+    if (sizeof(about.st_mtim) + len > ROOM || stat(path, &about) < 0)
         return;
-    if (len > ROOM - letter->used)
+    if (sizeof(about.st_mtim) + len > ROOM - letter->used)
         post(letter);
+    memcpy(letter->text + letter->used, &about.st_mtim, sizeof(about.st_mtim));
+    letter->used += sizeof(about.st_mtim);
     memcpy(letter->text + letter->used, path, len);
     letter->used += len;
 }
