@@ -84,9 +84,9 @@ int lc_hooks_before(struct lc_exchange *x)
     return none == NULL ? -1 : 0;
 }
 
-int lc_hooks_change(struct lc_exchange *x, PyObject *environ)
+int lc_hooks_change(struct lc_exchange *x, PyObject *dict)
 {
-    PyObject *none = PyObject_CallMethod(x->hooked, "change", "O", environ);
+    PyObject *none = PyObject_CallMethod(x->hooked, "change", "O", dict);
 
     Py_XDECREF(none);
     return none == NULL ? -1 : 0;

@@ -19,7 +19,7 @@ void lc_hooks_note_app(PyObject *callable);
 int lc_hooks_before(struct lc_exchange *x);
 
 /* What pre_request has changed reaches the environ. -1 with an exception. */
-int lc_hooks_change(struct lc_exchange *x, PyObject *environ);
+int lc_hooks_change(struct lc_exchange *x, PyObject *dict);
 
 /* start_response was called. -1 with an exception. */
 int lc_hooks_start(struct lc_exchange *x, PyObject *status, PyObject *headers);
