@@ -33,19 +33,16 @@ static bool has_room(int end)
     return spare >= 0;
 }
 
-int lc_passing_receive(int end, void *note, size_t len)
+ssize_t lc_passing_receive(int end, void *note, size_t room, int *fd)
 {
     struct lc_msg_head head;
-    int fd;
 
     if (!has_room(end))
         return -1;
-    ssize_t n = lc_channel_receive_fd(end, &head, note, len, &fd);
-    if (n < 0)
-        return -1;
-    if (fd >= 0 && (size_t)n == len && head.type == LC_MSG_CONNECTION)
-        return fd;
-    lc_fd_close(&fd);
+    ssize_t len = lc_channel_receive_fd(end, &head, note, room, fd);
+    if (len < 0 || (*fd >= 0 && head.type == LC_MSG_CONNECTION))
+        return len;
+    lc_fd_close(fd);
     errno = EBADMSG;
     return -1;
 }

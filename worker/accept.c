@@ -5,6 +5,7 @@
 #include "base/scoreboard.h"
 #include "config/config.h"
 #include "worker/conn.h"
+#include "worker/room.h"
 #include "worker/server.h"
 
 #include <licorne/error.h>
@@ -76,6 +77,8 @@ static void on_connection(uv_poll_t *poll, int status, int events)
             lc_accept_pause(server);
             return;
         }
+        if (lc_room_declines(server))
+            return;
         if (!accept_one(acceptor))
             return;
     }
@@ -116,6 +119,7 @@ int lc_accept_start(struct lc_server *server, struct lc_error *err)
 
 void lc_accept_stop(struct lc_server *server)
 {
+    lc_room_accept_all(server);
     for (unsigned i = 0; i < server->acceptor_count; i++) {
         struct lc_acceptor *acceptor = &server->acceptors[i];
 

@@ -150,6 +150,7 @@ struct lc_conn *lc_conn_open(struct lc_server *server, int fd,
     lc_list_init(&conn->held);
     lc_list_init(&conn->more);
     lc_list_init(&conn->unwatched);
+    lc_list_init(&conn->waiting);
     describe_peer(conn, listener, peer);
     judge_peer(conn, (const struct sockaddr *)peer);
     if (tls != NULL)
@@ -210,6 +211,7 @@ static void close_now(struct lc_conn *conn)
     lc_intake_drop(conn);
     lc_conn_no_deadline(conn);
     lc_list_remove(&conn->more);
+    lc_list_remove(&conn->waiting);
     lc_relief_forget(conn);
     lc_list_remove(&conn->all);
     if (conn->is_passed && server->relief != NULL)

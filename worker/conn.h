@@ -70,6 +70,7 @@ struct lc_conn {
     struct lc_list more; /* in server->restless while it can be read without its socket */
     struct lc_list held; /* in server->held while it has answers in server->turn */
     struct lc_list unwatched; /* in server->unwatched, until is_watched */
+    struct lc_list waiting;   /* in server->room.waiting: for a free thread */
     uint64_t due_ms;
     uint64_t active_ms; /* when it last became idle, or lingering */
     uint64_t began_us;  /* the first byte of a head that is not complete was read */

@@ -371,6 +371,12 @@ void lc_intake_read_on(struct lc_conn *conn)
         leave(conn);
 }
 
+void lc_intake_feed(struct lc_conn *conn, struct lc_slice bytes)
+{
+    keep_rest(conn, bytes);
+    lc_intake_read_on(conn);
+}
+
 /* Bytes that come while an answer is under way wait, up to a bound. */
 static void read_ahead(struct lc_conn *conn)
 {
@@ -435,6 +441,9 @@ void lc_intake_on_readable(struct lc_conn *conn)
         read_ahead(conn);
         return;
     }
+    if (conn->server->lender != NULL && conn->state == LC_CONN_IDLE &&
+        lc_room_must_wait(conn))
+        return;
     if (conn->state != LC_CONN_IDLE)
         lc_server_start_call(conn->server); /* not the time when its first bytes came */
     ssize_t n = read_behind(conn, &input);

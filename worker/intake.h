@@ -1,11 +1,15 @@
 /* worker/intake.h — what a client sends: reads it, feeds it to the parser, keeps what comes too
  * early, and refuses what cannot be taken. */
 #pragma once
+#include <licorne/slice.h>
 
 struct lc_conn;
 
 /* The socket has bytes, or the client's end of them. */
 void lc_intake_on_readable(struct lc_conn *conn);
+
+/* A connection begins with bytes that were read of it elsewhere. */
+void lc_intake_feed(struct lc_conn *conn, struct lc_slice bytes);
 
 /* All answers have left: the connection goes on with what its client sent meanwhile. */
 void lc_intake_read_on(struct lc_conn *conn);

@@ -438,10 +438,39 @@ unsigned lc_lender_room(const struct lc_lender *lender)
     return lender->lent < lender->count ? lender->count - lender->lent : 0;
 }
 
+bool lc_lender_is_slow(const struct lc_lender *lender)
+{
+    return lc_threads_are_slow(lender->threads);
+}
+
+static bool may_recall(void *owner, const struct lc_task *task)
+{
+    const struct lc_lender *lender = owner;
+
+    if (task == &lender->collection)
+        return false;
+    const struct lc_exchange *exchange =
+        LC_CONTAINER(task, struct lc_delivery, task)->exchange;
+    return !exchange->lent.is_begun && lc_share_is_portable(exchange->conn);
+}
+
 static void publish_room(struct lc_lender *lender)
 {
     atomic_store_explicit(&lender->server->inherit->slot->free_threads,
                           lc_lender_room(lender), memory_order_relaxed);
+}
+
+struct lc_conn *lc_lender_recall(struct lc_lender *lender)
+{
+    struct lc_task *task = lc_threads_recall(lender->threads);
+
+    if (task == NULL)
+        return NULL;
+    struct lc_conn *conn = LC_CONTAINER(task, struct lc_delivery, task)->exchange->conn;
+    conn->is_lent = false;
+    lender->lent--;
+    publish_room(lender);
+    return conn;
 }
 
 /* The request's bytes lie in a buffer of the loop, which goes on to use it. */
@@ -586,6 +615,7 @@ static void on_post(void *owner, struct lc_task *post)
     lender->lent--;
     publish_room(lender);
     lc_conn_on_returned(conn);
+    lc_room_on_free(lender->server);
 }
 
 void lc_lender_hear(struct lc_lender *lender)
@@ -606,6 +636,7 @@ static const struct lc_threads_ops thread_ops = {
     .turn_start = on_turn_start,
     .turn_end = on_turn_end,
     .run = run,
+    .may_recall = may_recall,
     .on_post = on_post,
 };
 

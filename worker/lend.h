@@ -60,6 +60,13 @@ bool lc_lender_is_open(const struct lc_lender *lender);
 /* How many more requests would find a free thread. */
 unsigned lc_lender_room(const struct lc_lender *lender);
 
+/* Whether requests take their time just now. */
+bool lc_lender_is_slow(const struct lc_lender *lender);
+
+/* A connection whose request waits behind slow ones, no thread has begun, and a sibling could do
+ * (lc_share_is_portable). It is not lent any more. NULL: there is none. */
+struct lc_conn *lc_lender_recall(struct lc_lender *lender);
+
 /* Before a request is lent for the first time: from here on it needs none of the loop's buffers.
  * False: its body cannot be kept, which was logged. */
 bool lc_lend_prepare(struct lc_conn *conn);

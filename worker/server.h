@@ -9,6 +9,7 @@
 #include "worker/date.h"
 #include "worker/dropped.h"
 #include "worker/http1.h"
+#include "worker/room.h"
 #include "worker/rules.h"
 #include "worker/share.h"
 
@@ -89,6 +90,7 @@ struct lc_server {
     const struct lc_host_ops *host; /* how requests are answered */
 
     struct lc_share share;
+    struct lc_room room;
     struct lc_relief *relief; /* NULL: nobody helps while a call keeps the loop */
     struct lc_loan loan;      /* of all that is here, to the relief thread      */
     _Atomic bool is_awake;    /* a request was read in this turn                */

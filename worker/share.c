@@ -8,7 +8,10 @@
 #include "config/config.h"
 #include "worker/accept.h"
 #include "worker/conn.h"
+#include "worker/exchange.h"
 #include "worker/greeting.h"
+#include "worker/intake.h"
+#include "worker/room.h"
 #include "worker/tls_conn.h"
 
 #include <licorne/error.h>
@@ -19,7 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* What a connection's descriptor does not tell. */
+/* What a connection's descriptor does not tell. Behind it come the bytes that were read of it. */
 struct note {
     char server_addr[112], server_port[8];
     uint8_t is_unix;
@@ -27,6 +30,11 @@ struct note {
     uint8_t is_greeted, is_announced;
     uint8_t has_asked;
     struct lc_proxy announced;
+};
+
+struct message {
+    struct note note;
+    char bytes[LC_PASSING_MAX - sizeof(struct note)];
 };
 
 /* A listener of another generation, met with a connection that came from there. */
@@ -90,13 +98,44 @@ bool lc_share_is_ripe(struct lc_conn *conn)
 {
     bool is_new = conn->state == LC_CONN_HANDSHAKING &&
                   !lc_tls_conn_has_begun(conn->wire.tls);
-    bool is_idle = conn->state == LC_CONN_IDLE && conn->wire.tls == NULL &&
-                   conn->held_len == 0 && conn->queue == NULL && conn->pending_len == 0 &&
-                   !conn->keep.has_duplicate;
+    bool is_idle = conn->state == LC_CONN_IDLE && lc_share_is_portable(conn) &&
+                   conn->pending_len == 0;
     char byte;
 
-    return (is_new || is_idle) && conn->events == UV_READABLE && !conn->has_eof &&
+    return (is_new || is_idle) && !(conn->events & UV_WRITABLE) && !conn->has_eof &&
            !conn->is_gone && recv(conn->wire.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+static struct lc_slice body_of(const struct lc_conn *conn)
+{
+    const struct lc_body *body = &conn->exchange->request.body;
+
+    return (struct lc_slice){body->at, body->at == NULL ? 0 : body->size};
+}
+
+static size_t bytes_read(const struct lc_conn *conn)
+{
+    const struct lc_exchange *exchange = conn->exchange;
+
+    return conn->pending_len +
+           (exchange == NULL ? 0 : exchange->head.len + body_of(conn).len);
+}
+
+/* The bytes of a body in chunks are not there any more, and those of a large one are in a file. */
+static bool is_whole(const struct lc_exchange *exchange)
+{
+    const struct lc_request *request = &exchange->request;
+
+    return request->body.fd < 0 && !request->is_chunked_body &&
+           exchange->pull.buffer == NULL;
+}
+
+bool lc_share_is_portable(const struct lc_conn *conn)
+{
+    return conn->wire.tls == NULL && !conn->keep.has_duplicate && conn->held_len == 0 &&
+           conn->queue == NULL && !conn->is_gone &&
+           (conn->exchange == NULL || is_whole(conn->exchange)) &&
+           bytes_read(conn) <= LC_PASSING_MAX - sizeof(struct note);
 }
 
 static bool put_text(char *into, size_t room, const char *text)
@@ -126,14 +165,37 @@ static bool describe(const struct lc_conn *conn, struct note *note)
            put_text(note->server_port, sizeof(note->server_port), ends->server_port);
 }
 
+static size_t put_bytes(char *into, struct lc_slice bytes)
+{
+    if (bytes.len != 0)
+        memcpy(into, bytes.at, bytes.len);
+    return bytes.len;
+}
+
+static size_t put_read(char *into, const struct lc_conn *conn)
+{
+    size_t len = 0;
+
+    if (conn->exchange != NULL) {
+        len += put_bytes(into, conn->exchange->head);
+        len += put_bytes(into + len, body_of(conn));
+    }
+    return len +
+           put_bytes(into + len, (struct lc_slice){conn->pending, conn->pending_len});
+}
+
 bool lc_share_pass(struct lc_conn *conn)
 {
     int end = conn->server->inherit->passing[LC_PASSING_GIVE];
-    struct note note;
+    struct message message;
 
-    if (!describe(conn, &note) ||
-        lc_passing_send(end, &note, sizeof(note), conn->wire.fd) < 0)
+    if (!describe(conn, &message.note))
         return false;
+    size_t len = sizeof(message.note) + put_read(message.bytes, conn);
+    if (lc_passing_send(end, &message, len, conn->wire.fd) < 0)
+        return false;
+    if (conn->exchange != NULL)
+        conn->server->in_flight--;
     conn->is_passed = true;
     lc_conn_enter(conn, LC_CONN_CLOSED);
     return true;
@@ -193,7 +255,8 @@ static void recall(struct lc_conn *conn, const struct note *note)
         lc_greeting_announce(conn, &note->announced);
 }
 
-static void serve(struct lc_server *server, int fd, const struct note *note)
+static void serve(struct lc_server *server, int fd, const struct note *note,
+                  struct lc_slice bytes)
 {
     struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
     socklen_t len = sizeof(peer);
@@ -209,23 +272,33 @@ static void serve(struct lc_server *server, int fd, const struct note *note)
     if (conn == NULL)
         return;
     recall(conn, note);
-    lc_conn_begin(conn);
+    if (bytes.len != 0)
+        lc_intake_feed(conn, bytes);
+    else
+        lc_conn_begin(conn);
 }
 
 bool lc_share_take(struct lc_server *server)
 {
-    struct note note;
+    struct message message;
+    struct note *note = &message.note;
+    int fd;
 
-    int fd = lc_passing_receive(server->inherit->passing[LC_PASSING_TAKE], &note,
-                                sizeof(note));
-    if (fd < 0) {
-        if (errno == EBADMSG)
-            lc_log(LC_ERROR, "What a sibling passed on is no connection: dropped");
-        else
-            lc_accept_failed(server);
+    ssize_t n = lc_passing_receive(server->inherit->passing[LC_PASSING_TAKE], &message,
+                                   sizeof(message), &fd);
+    if (n < 0 && errno != EBADMSG) {
+        lc_accept_failed(server);
         return false;
     }
-    serve(server, fd, &note);
+    if (n < (ssize_t)sizeof(*note)) {
+        lc_log(LC_ERROR, "What a sibling passed on is no connection: dropped");
+        if (n >= 0)
+            close(fd);
+        return true;
+    }
+    note->server_addr[sizeof(note->server_addr) - 1] = '\0';
+    note->server_port[sizeof(note->server_port) - 1] = '\0';
+    serve(server, fd, note, (struct lc_slice){message.bytes, (size_t)n - sizeof(*note)});
     return true;
 }
 
@@ -235,7 +308,7 @@ static void on_passed(uv_poll_t *poll, int status, int events)
 
     if (lc_accept_is_full(server))
         lc_accept_pause(server);
-    else
+    else if (!lc_room_declines_passed(server))
         lc_share_take(server);
 }
 
@@ -265,12 +338,15 @@ int lc_share_start(struct lc_server *server, struct lc_error *err)
 
 void lc_share_resume(struct lc_server *server)
 {
-    uv_poll_start(&server->share.poll, UV_READABLE, on_passed);
+    if (!server->share.is_taking)
+        uv_poll_start(&server->share.poll, UV_READABLE, on_passed);
+    server->share.is_taking = true;
 }
 
 void lc_share_pause(struct lc_server *server)
 {
     uv_poll_stop(&server->share.poll);
+    server->share.is_taking = false;
 }
 
 void lc_share_deinit(struct lc_server *server)

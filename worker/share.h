@@ -14,7 +14,8 @@ struct lc_error;
 struct lc_server;
 
 struct lc_share {
-    uv_poll_t poll;           /* the queue has a connection for whoever is first */
+    uv_poll_t poll; /* the queue has a connection for whoever is first */
+    bool is_taking;
     struct lc_list strangers; /* listeners that only siblings have               */
     struct lc_list passed;    /* connections gone, whose keeps must be released  */
 };
@@ -39,9 +40,13 @@ bool lc_share_has_taker(const struct lc_server *server);
 /* Whether a passed connection still waits for its taker. */
 bool lc_share_is_pending(const struct lc_server *server);
 
-/* Nothing of it is read or unsent but the bytes that its client has just sent: it can be passed.
- * False too when that client only closed its end. */
+/* Nothing of it is read, and nothing unsent but the bytes that its client has just sent. False too
+ * when that client only closed its end. */
 bool lc_share_is_ripe(struct lc_conn *conn);
+
+/* It is idle, or has a complete request that the application has not seen: what was read of it can
+ * go with it. */
+bool lc_share_is_portable(const struct lc_conn *conn);
 
 /* True: the connection is a sibling's now, and gone here. */
 bool lc_share_pass(struct lc_conn *conn);

@@ -54,6 +54,7 @@ struct lc_threads {
     struct lc_error failure;
 
     uint64_t taken_before; /* the loop's: as the watch saw it last */
+    bool is_hearing;       /* the loop's: posts are being told     */
     unsigned count;
     struct thread threads[];
 };
@@ -216,19 +217,57 @@ void lc_threads_push(struct lc_threads *pool, struct lc_task *task)
     pthread_mutex_unlock(&pool->lock);
 }
 
+static struct lc_task *queue_remove(struct queue *queue, struct lc_task **link)
+{
+    struct lc_task *task = *link;
+
+    *link = task->next;
+    if (queue->end == &task->next)
+        queue->end = link;
+    return task;
+}
+
+struct lc_task *lc_threads_recall(struct lc_threads *pool)
+{
+    struct lc_task *found = NULL;
+
+    pthread_mutex_lock(&pool->lock);
+    if (pool->slow_memory > 0 && pool->idle == 0)
+        for (struct lc_task **at = &pool->tasks.first; *at != NULL; at = &(*at)->next)
+            if (pool->ops->may_recall(pool->owner, *at)) {
+                found = queue_remove(&pool->tasks, at);
+                pool->queued--;
+                break;
+            }
+    pthread_mutex_unlock(&pool->lock);
+    return found;
+}
+
+bool lc_threads_are_slow(struct lc_threads *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    bool are_slow = pool->slow_memory > 0;
+    pthread_mutex_unlock(&pool->lock);
+    return are_slow;
+}
+
 void lc_threads_hear(struct lc_threads *pool)
 {
+    if (pool->is_hearing)
+        return; /* what came meanwhile must not overtake what is being told */
     pthread_mutex_lock(&pool->lock);
     struct lc_task *post = pool->posts.first;
     queue_init(&pool->posts);
     pthread_mutex_unlock(&pool->lock);
 
+    pool->is_hearing = true;
     while (post != NULL) {
         struct lc_task *next = post->next;
 
         pool->ops->on_post(pool->owner, post);
         post = next;
     }
+    pool->is_hearing = false;
 }
 
 static void on_bell(uv_async_t *bell)

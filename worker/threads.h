@@ -32,6 +32,9 @@ struct lc_threads_ops {
 
     void (*run)(void *owner, unsigned thread, struct lc_task *task);
 
+    /* On the loop's thread: whether the task could be done elsewhere. */
+    bool (*may_recall)(void *owner, const struct lc_task *task);
+
     /* On the loop's thread: what lc_threads_post was given, in that order. */
     void (*on_post)(void *owner, struct lc_task *post);
 };
@@ -44,6 +47,13 @@ struct lc_threads *lc_threads_create(uv_loop_t *loop, unsigned count,
 /* Calls of the loop's thread. */
 
 void lc_threads_push(struct lc_threads *threads, struct lc_task *task);
+
+/* Takes the first task that is not to be done here after all: while every thread is in a slow one,
+ * the owner may have a better place for it. NULL: none of them is like that. */
+struct lc_task *lc_threads_recall(struct lc_threads *threads);
+
+/* Whether tasks are slow just now. */
+bool lc_threads_are_slow(struct lc_threads *threads);
 
 /* Takes what was posted, without waiting for the loop to be woken. */
 void lc_threads_hear(struct lc_threads *threads);

@@ -424,6 +424,7 @@ static int start_loop(struct lc_server *server, struct lc_error *err)
     server->has_loop = true;
     watch_signals(server);
     uv_timer_init(&server->loop, &server->tick);
+    lc_room_init(server);
     uv_prepare_init(&server->loop, &server->before_sleep);
     uv_idle_init(&server->loop, &server->restless_turn);
     uv_poll_init(&server->loop, &server->channel, server->inherit->channel);

@@ -19,6 +19,7 @@ SOON = 1.8      # two of them, one behind the other, take longer
 
 @pytest.fixture
 def share(start):
+    """share(*arguments) serves tests/wsgi/shared.py, once all workers have answered."""
     def share(*arguments, workers=2, **options):
         server = start("-w", workers, "--keep-alive", "60", "--chdir", APPS, *arguments,
                        "shared", **options)
@@ -30,6 +31,13 @@ def share(start):
         wait_until(all_serve, 15, f"{workers} workers that serve")
         return server
     return share
+
+
+@pytest.fixture(params=["sync", "gthread"])
+def share_both(request, share):
+    """The same for a worker that can do one thing at a time, in either way."""
+    kind = ("-k", "gthread", "--threads", "1") if request.param == "gthread" else ()
+    return lambda *arguments, **options: share(*kind, *arguments, **options)
 
 
 def pid_of(response):
@@ -70,8 +78,8 @@ def ask_at_once(clients, target=SLOW):
 
 # --- two long requests at once -------------------------------------------------------------------
 
-def test_two_long_requests_on_fresh_connections_are_served_side_by_side(share):
-    server = share()
+def test_two_long_requests_on_fresh_connections_are_served_side_by_side(share_both):
+    server = share_both()
     for _ in range(4):
         with server.client() as one, server.client() as other:
             answers, seconds = ask_at_once([one, other])
@@ -79,8 +87,8 @@ def test_two_long_requests_on_fresh_connections_are_served_side_by_side(share):
         assert len(set(map(pid_of, answers))) == 2
 
 
-def test_two_long_requests_on_kept_connections_are_served_side_by_side(share):
-    server = share()
+def test_two_long_requests_on_kept_connections_are_served_side_by_side(share_both):
+    server = share_both()
     with server.client() as one, server.client() as other:
         for _ in range(4):
             answers, seconds = ask_at_once([one, other])
@@ -88,8 +96,8 @@ def test_two_long_requests_on_kept_connections_are_served_side_by_side(share):
             assert len(set(map(pid_of, answers))) == 2
 
 
-def test_two_kept_connections_of_the_same_worker_are_served_side_by_side(share):
-    server = share()
+def test_two_kept_connections_of_the_same_worker_are_served_side_by_side(share_both):
+    server = share_both()
     for _ in range(4):
         clients, pid = connections_of_one_worker(server, 2)
         answers, seconds = ask_at_once(clients)
@@ -100,17 +108,17 @@ def test_two_kept_connections_of_the_same_worker_are_served_side_by_side(share):
             client.close()
 
 
-def test_the_requests_of_one_workers_connections_are_spread_over_all_workers(share):
-    server = share(workers=4)
+def test_the_requests_of_one_workers_connections_are_spread_over_all_workers(share_both):
+    server = share_both(workers=4)
     clients, _ = connections_of_one_worker(server, 8)
     answers, seconds = ask_at_once(clients, "?0.5")
     assert seconds < 1.8  # four seconds of work
     assert len(set(map(pid_of, answers))) == 4
 
 
-def test_connections_on_a_unix_socket_are_shared_too(share, tmp_path):
+def test_connections_on_a_unix_socket_are_shared_too(share_both, tmp_path):
     path = str(tmp_path / "socket")
-    server = share("-b", f"unix:{path}")
+    server = share_both("-b", f"unix:{path}")
     server.client = lambda: Client(path)
     clients, pid = connections_of_one_worker(server, 2)
     answers, seconds = ask_at_once(clients)
@@ -121,8 +129,8 @@ def test_connections_on_a_unix_socket_are_shared_too(share, tmp_path):
     assert passed.field("X-Ends") == "test 80"  # no address
 
 
-def test_a_passed_connection_keeps_its_ends(share):
-    server = share()
+def test_a_passed_connection_keeps_its_ends(share_both):
+    server = share_both()
     clients, pid = connections_of_one_worker(server, 2)
     before = [client.get("/") for client in clients]
     answers, _ = ask_at_once(clients)
@@ -134,8 +142,8 @@ def test_a_passed_connection_keeps_its_ends(share):
     assert pid_of(clients[passed].get("/")) == pid_of(answers[passed])
 
 
-def test_what_a_proxy_announced_holds_good_for_a_passed_connection(share):
-    server = share("--proxy-protocol", "auto")
+def test_what_a_proxy_announced_holds_good_for_a_passed_connection(share_both):
+    server = share_both("--proxy-protocol", "auto")
     clients, pid = [], None
     while len(clients) < 2:
         client = server.client()
@@ -164,16 +172,16 @@ def accepted_by(server, pid, count):
     return clients
 
 
-def test_accepted_connections_of_the_same_worker_are_served_side_by_side(share):
-    server = share()
+def test_accepted_connections_of_the_same_worker_are_served_side_by_side(share_both):
+    server = share_both()
     clients = accepted_by(server, server.workers()[0], 2)
     answers, seconds = ask_at_once(clients)
     assert seconds < SOON
     assert set(map(pid_of, answers)) == set(server.workers())
 
 
-def test_a_connection_can_be_passed_before_its_proxy_has_announced_anything(share):
-    server = share("--proxy-protocol", "auto")
+def test_a_connection_can_be_passed_before_its_proxy_has_announced_anything(share_both):
+    server = share_both("--proxy-protocol", "auto")
     clients = accepted_by(server, server.workers()[0], 2)
     for n, client in enumerate(clients):
         client.send(b"PROXY TCP4 192.0.2.%d 198.51.100.1 1234 80\r\n"
@@ -185,8 +193,8 @@ def test_a_connection_can_be_passed_before_its_proxy_has_announced_anything(shar
     assert [answer.field("X-Ends").split()[0] for answer in answers] == ["192.0.2.1", "192.0.2.2"]
 
 
-def test_a_worker_added_later_helps_too(share):
-    server = share(workers=1)
+def test_a_worker_added_later_helps_too(share_both):
+    server = share_both(workers=1)
     clients, _ = connections_of_one_worker(server, 2)
     server.send_signal(signal.SIGTTIN)
     server.wait_for_workers(2)
@@ -233,8 +241,8 @@ def test_half_a_head_stays_with_its_worker(share):
     assert pid_of(busy.response()) == pid
 
 
-def test_a_client_that_leaves_meanwhile_is_nobodys_work(share):
-    server = share(access_log=True)
+def test_a_client_that_leaves_meanwhile_is_nobodys_work(share_both):
+    server = share_both(access_log=True)
     [busy, leaving], pid = connections_of_one_worker(server, 2)
     busy.send(b"GET /?1 HTTP/1.1\r\nHost: t\r\n\r\n")
     time.sleep(0.2)
@@ -246,8 +254,8 @@ def test_a_client_that_leaves_meanwhile_is_nobodys_work(share):
     assert len(server.access_lines()) - lines <= 1
 
 
-def test_a_half_closed_client_gets_its_answer(share):
-    server = share()
+def test_a_half_closed_client_gets_its_answer(share_both):
+    server = share_both()
     [busy, half], pid = connections_of_one_worker(server, 2)
     busy.send(b"GET /?1 HTTP/1.1\r\nHost: t\r\n\r\n")
     time.sleep(0.2)
@@ -275,6 +283,41 @@ def test_a_worker_with_no_room_left_takes_no_connection(share):
 
     others[0].close()
     wait_until(lambda: ask_at_once(mine[:2])[1] < SOON, 15, "a connection that is passed")
+
+
+def test_more_requests_than_threads_are_spread_over_all_workers(share):
+    server = share("-k", "gthread", "--threads", "2")
+    clients, _ = connections_of_one_worker(server, 4)
+    answers, seconds = ask_at_once(clients)
+    assert seconds < SOON
+    pids = [pid_of(answer) for answer in answers]
+    assert sorted(map(pids.count, set(pids))) == [2, 2]
+
+
+def test_requests_that_were_read_already_go_to_workers_with_room(share):
+    server = share("-k", "gthread", "--threads", "1", workers=3)
+    clients, pid = connections_of_one_worker(server, 3)
+    others = [other for other in server.workers() if other != pid]
+    # All three are read by the same worker while nobody else could begin them.
+    for n, client in enumerate(clients):
+        body = b"x" * 100 if n == 1 else b""
+        client.send(b"%s /?1&%d HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n%s"
+                    % (b"POST" if body else b"GET", n, len(body), body))
+    started = time.monotonic()
+    answers = [client.response() for client in clients]
+    assert time.monotonic() - started < SOON
+    assert [answer.body for answer in answers] == [b"0", b"1", b"2"]
+    assert set(map(pid_of, answers)) == {pid, *others}
+    for n, client in enumerate(clients):
+        assert client.get(f"/?0&again{n}").body == b"again%d" % n
+
+
+def test_a_request_that_waits_for_a_thread_has_no_deadline(share):
+    server = share("-k", "gthread", "--threads", "1", "--keep-alive", "1", workers=1)
+    clients, _ = connections_of_one_worker(server, 3)
+    answers, seconds = ask_at_once(clients, "?1.5")
+    assert [answer.status for answer in answers] == [200] * 3
+    assert seconds >= 4.5
 
 
 # --- finished answers ------------------------------------------------------------------------------
@@ -364,8 +407,8 @@ class Mixed:
         return answer
 
 
-def test_mixed_load_loses_and_doubles_nothing(share):
-    server = share(access_log=True, workers=3)
+def test_mixed_load_loses_and_doubles_nothing(share_both):
+    server = share_both(access_log=True, workers=3)
     before = len(server.access_lines())
     with Mixed(server, connections=12) as load:
         load.wait_for_answers(1500)
@@ -378,8 +421,8 @@ def test_mixed_load_loses_and_doubles_nothing(share):
     assert before <= len(server.access_lines()) - len(lines)
 
 
-def test_mixed_load_survives_reloads(share):
-    server = share(access_log=True)
+def test_mixed_load_survives_reloads(share_both):
+    server = share_both(access_log=True)
     with Mixed(server) as load:
         for _ in range(5):
             load.wait_for_answers(100)
@@ -392,8 +435,8 @@ def test_mixed_load_survives_reloads(share):
     assert sum("&" in line for line in server.access_lines()) == load.answered
 
 
-def test_mixed_load_survives_workers_that_are_recycled(share):
-    server = share("--max-requests", "100", access_log=True)
+def test_mixed_load_survives_workers_that_are_recycled(share_both):
+    server = share_both("--max-requests", "100", access_log=True)
     with Mixed(server) as load:
         load.wait_for_answers(1200)
     assert load.failures == []
@@ -401,8 +444,8 @@ def test_mixed_load_survives_workers_that_are_recycled(share):
     assert sum("&" in line for line in server.access_lines()) == load.answered
 
 
-def test_a_stop_answers_what_was_sent(share):
-    server = share(access_log=True)
+def test_a_stop_answers_what_was_sent(share_both):
+    server = share_both(access_log=True)
     with Mixed(server) as load:
         load.wait_for_answers(200)
         load.is_ending = True
@@ -413,8 +456,8 @@ def test_a_stop_answers_what_was_sent(share):
     assert sum("&" in line for line in server.access_lines()) == load.answered
 
 
-def test_a_killed_worker_takes_only_its_own_with_it(share):
-    server = share(access_log=True, workers=3)
+def test_a_killed_worker_takes_only_its_own_with_it(share_both):
+    server = share_both(access_log=True, workers=3)
     with Mixed(server, connections=12) as load:
         for _ in range(3):
             load.wait_for_answers(100)
@@ -428,8 +471,8 @@ def test_a_killed_worker_takes_only_its_own_with_it(share):
     assert sum("&" in line for line in server.access_lines()) >= load.answered - 3 * 12
 
 
-def test_a_stop_in_the_middle_of_a_long_call_answers_the_requests_that_wait(share):
-    server = share(workers=2)
+def test_a_stop_in_the_middle_of_a_long_call_answers_the_requests_that_wait(share_both):
+    server = share_both(workers=2)
     clients, _ = connections_of_one_worker(server, 4)
     threads = threading.Thread(target=lambda: (time.sleep(0.3),
                                                server.send_signal(signal.SIGTERM)))

@@ -1,6 +1,7 @@
 #include "base/passing.h"
 
 #include "base/fd.h"
+#include "base/ipc.h"
 #include "tests/support/cmocka.h"
 
 #include <licorne/error.h>
@@ -42,11 +43,14 @@ static int open_descriptors(void)
 }
 
 /* What somebody else might put into the queue. */
-static void send_raw(int end, const void *bytes, size_t len, const int *fds, size_t count)
+static void send_raw(int end, enum lc_msg_type type, size_t len, size_t count)
 {
     _Alignas(struct cmsghdr) char control[CMSG_SPACE(16 * sizeof(int))] = {0};
-    struct iovec part = {(void *)bytes, len};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    static const char bytes[LC_PASSING_MAX + 1];
+    const int fds[16] = {0};
+    struct lc_msg_head head = {.length = (uint32_t)len, .type = (uint16_t)type};
+    struct iovec parts[] = {{&head, sizeof(head)}, {(void *)bytes, len}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
 
     if (count > 0) {
         message.msg_control = control;
@@ -57,7 +61,15 @@ static void send_raw(int end, const void *bytes, size_t len, const int *fds, siz
         rights->cmsg_len = CMSG_LEN(count * sizeof(int));
         memcpy(CMSG_DATA(rights), fds, count * sizeof(int));
     }
-    assert_int_equal(sendmsg(end, &message, MSG_NOSIGNAL), len);
+    assert_int_equal(sendmsg(end, &message, MSG_NOSIGNAL), sizeof(head) + len);
+}
+
+static int receive(const int *ends, char got[sizeof(note)])
+{
+    int fd;
+
+    return lc_passing_receive(ends[LC_PASSING_TAKE], got, sizeof(note), &fd) < 0 ? -1
+                                                                                 : fd;
 }
 
 static void a_descriptor_arrives_with_its_note(void **state)
@@ -74,7 +86,7 @@ static void a_descriptor_arrives_with_its_note(void **state)
     assert_false(lc_passing_is_empty(ends[LC_PASSING_TAKE]));
     close(pair[0]); /* the queue has one of its own */
 
-    LC_AUTOCLOSE int fd = lc_passing_receive(ends[LC_PASSING_TAKE], got, sizeof(got));
+    LC_AUTOCLOSE int fd = receive(ends, got);
     assert_true(fd >= 0);
     assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
     assert_memory_equal(got, note, sizeof(got));
@@ -91,11 +103,12 @@ static void they_are_taken_in_the_order_in_which_they_came(void **state)
 
     for (char number = '1'; number <= '3'; number++) {
         char numbered[sizeof(note)] = {number};
+
         assert_int_equal(
             lc_passing_send(ends[LC_PASSING_GIVE], numbered, sizeof(numbered), 0), 0);
     }
     for (char number = '1'; number <= '3'; number++) {
-        LC_AUTOCLOSE int fd = lc_passing_receive(ends[LC_PASSING_TAKE], got, sizeof(got));
+        LC_AUTOCLOSE int fd = receive(ends, got);
         assert_int_equal(got[0], number);
     }
 }
@@ -105,7 +118,7 @@ static void an_empty_queue_says_so_at_once(void **state)
     const int *ends = *state;
     char got[sizeof(note)];
 
-    assert_int_equal(lc_passing_receive(ends[LC_PASSING_TAKE], got, sizeof(got)), -1);
+    assert_int_equal(receive(ends, got), -1);
     assert_int_equal(errno, EAGAIN);
 }
 
@@ -124,23 +137,37 @@ static void expect_refusal(const int *ends)
     int before = open_descriptors();
     char got[sizeof(note)];
 
-    assert_int_equal(lc_passing_receive(ends[LC_PASSING_TAKE], got, sizeof(got)), -1);
+    assert_int_equal(receive(ends, got), -1);
     assert_int_equal(errno, EBADMSG);
     assert_int_equal(open_descriptors(), before);
     assert_true(lc_passing_is_empty(ends[LC_PASSING_TAKE]));
 }
 
-static void a_note_of_another_length_is_refused_with_its_descriptor(void **state)
+static void a_shorter_note_is_for_its_reader_to_judge(void **state)
 {
     const int *ends = *state;
-    const char longer[sizeof(note) + 1] = "a note";
-    const int fd = 0;
+    char got[sizeof(note)];
+    int fd;
 
-    send_raw(ends[LC_PASSING_GIVE], longer, sizeof(note) - 1, &fd, 1);
+    assert_int_equal(lc_passing_send(ends[LC_PASSING_GIVE], note, 3, 0), 0);
+    assert_int_equal(lc_passing_receive(ends[LC_PASSING_TAKE], got, sizeof(got), &fd), 3);
+    lc_fd_close(&fd);
+}
+
+static void a_longer_note_than_there_is_room_for_is_refused_with_its_descriptor(
+    void **state)
+{
+    const int *ends = *state;
+
+    send_raw(ends[LC_PASSING_GIVE], LC_MSG_CONNECTION, sizeof(note) + 1, 1);
     expect_refusal(ends);
-    send_raw(ends[LC_PASSING_GIVE], longer, sizeof(note) + 1, &fd, 1);
-    expect_refusal(ends);
-    send_raw(ends[LC_PASSING_GIVE], "x", 1, &fd, 1);
+}
+
+static void what_is_no_connection_is_refused_with_its_descriptor(void **state)
+{
+    const int *ends = *state;
+
+    send_raw(ends[LC_PASSING_GIVE], LC_MSG_CREDENTIALS, sizeof(note), 1);
     expect_refusal(ends);
 }
 
@@ -148,18 +175,17 @@ static void a_note_without_a_descriptor_is_refused(void **state)
 {
     const int *ends = *state;
 
-    send_raw(ends[LC_PASSING_GIVE], note, sizeof(note), NULL, 0);
+    send_raw(ends[LC_PASSING_GIVE], LC_MSG_CONNECTION, sizeof(note), 0);
     expect_refusal(ends);
 }
 
 static void a_note_with_several_descriptors_is_refused_with_all_of_them(void **state)
 {
     const int *ends = *state;
-    const int fds[16] = {0};
 
-    send_raw(ends[LC_PASSING_GIVE], note, sizeof(note), fds, 2);
+    send_raw(ends[LC_PASSING_GIVE], LC_MSG_CONNECTION, sizeof(note), 2);
     expect_refusal(ends);
-    send_raw(ends[LC_PASSING_GIVE], note, sizeof(note), fds, 16);
+    send_raw(ends[LC_PASSING_GIVE], LC_MSG_CONNECTION, sizeof(note), 16);
     expect_refusal(ends);
 }
 
@@ -174,13 +200,13 @@ static void without_room_for_the_descriptor_it_waits_in_the_queue(void **state)
     none = before;
     none.rlim_cur = 3; /* the standard ones are open */
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-    int refused = lc_passing_receive(ends[LC_PASSING_TAKE], got, sizeof(got));
+    int refused = receive(ends, got);
     int why = errno;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 
     assert_int_equal(refused, -1);
     assert_int_equal(why, EMFILE);
-    LC_AUTOCLOSE int fd = lc_passing_receive(ends[LC_PASSING_TAKE], got, sizeof(got));
+    LC_AUTOCLOSE int fd = receive(ends, got);
     assert_true(fd >= 0);
 }
 
@@ -193,7 +219,9 @@ int main(void)
         TEST(they_are_taken_in_the_order_in_which_they_came),
         TEST(an_empty_queue_says_so_at_once),
         TEST(a_full_queue_says_so_at_once),
-        TEST(a_note_of_another_length_is_refused_with_its_descriptor),
+        TEST(a_shorter_note_is_for_its_reader_to_judge),
+        TEST(a_longer_note_than_there_is_room_for_is_refused_with_its_descriptor),
+        TEST(what_is_no_connection_is_refused_with_its_descriptor),
         TEST(a_note_without_a_descriptor_is_refused),
         TEST(a_note_with_several_descriptors_is_refused_with_all_of_them),
         TEST(without_room_for_the_descriptor_it_waits_in_the_queue),
