@@ -170,6 +170,12 @@ static uint64_t until_next_deadline(struct lc_server *server, uint64_t now)
     return next;
 }
 
+static void stop_at_once(struct lc_server *server)
+{
+    server->is_stopping = true;
+    uv_stop(&server->loop);
+}
+
 /* No kind of deadline is shorter than a second but that of a drain; so one timer that beats at
  * least every second, and oftener in a drain, is never late. */
 static void on_tick(uv_timer_t *timer)
@@ -178,6 +184,8 @@ static void on_tick(uv_timer_t *timer)
     uint64_t now = uv_now(&server->loop);
 
     expire(server, now);
+    if (server->leave_at_ms != 0 && now >= server->leave_at_ms)
+        stop_at_once(server);
     lc_sources_tell(server);
     lc_accept_resume(server);
     lc_relief_start(server);
@@ -224,12 +232,6 @@ void lc_server_drain(struct lc_server *server)
     drain_connections(server);
     uv_timer_start(&server->tick, on_tick, 1, 0);
     lc_server_stop_if_done(server);
-}
-
-static void stop_at_once(struct lc_server *server)
-{
-    server->is_stopping = true;
-    uv_stop(&server->loop);
 }
 
 /* What a hook raises is in the log; at the end of a life there is nobody else to tell. */
@@ -312,6 +314,8 @@ static void on_channel(uv_poll_t *poll, int status, int events)
         return;
     uv_poll_stop(poll);
     lc_log(LC_INFO, "Parent changed, shutting down: worker %d", (int)getpid());
+    server->leave_at_ms = uv_now(&server->loop) + /* no master will see to it */
+                          (uint64_t)server->config->graceful_timeout * 1000;
     lc_server_drain(server);
 }
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from client import Client
-from licorne import APPS, HELLO_MODULE, rss_kib
+from licorne import APPS, HELLO_MODULE, is_licorne, rss_kib
 from load import Load
 from waiting import wait_until
 
@@ -261,6 +261,19 @@ def test_a_long_request_is_cut_at_graceful_timeout(threaded):
         assert server.stop() == 0
         assert time.monotonic() - started < 5
     assert "while handling GET /sleep?20 for 127.0.0.1" in server.stderr
+
+
+def test_workers_without_a_master_leave_after_graceful_timeout(threaded):
+    server = threaded(2, "--graceful-timeout", "1")
+    [worker] = server.wait_for_workers(1)
+    server.children("logger")
+    with server.client() as slow, server.client() as quick:
+        ask(slow, "/sleep?20")
+        ask(quick, "/sleep?1")
+        time.sleep(0.3)
+        os.kill(server.pid, signal.SIGKILL)
+        assert quick.response().status == 200
+        wait_until(lambda: not is_licorne(worker), 5, "the worker has left")
 
 
 def test_a_killed_worker_is_replaced(threaded):
