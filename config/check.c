@@ -11,6 +11,7 @@
 #include "config/remote.h"
 #include "config/scheme_headers.h"
 #include "config/strings.h"
+#include "config/suggest.h"
 #include "config/value.h"
 
 #include <licorne/error.h>
@@ -210,17 +211,63 @@ static int check_raw_env(struct lc_config *config, struct lc_error *err)
     return 0;
 }
 
+/* Gunicorn's names of the same kinds, as its documentation has them. */
+static const struct {
+    const char *alias, *name;
+} worker_classes[] = {
+    {"sync", "sync"},
+    {"egg:gunicorn#sync", "sync"},
+    {"gunicorn.workers.sync.SyncWorker", "sync"},
+    {"gthread", "gthread"},
+    {"egg:gunicorn#gthread", "gthread"},
+    {"gunicorn.workers.gthread.ThreadWorker", "gthread"},
+};
+
+/* What to do instead, or "". */
+static void hint_for_worker_class(const char *name, char *out, size_t size)
+{
+    struct lc_suggestion suggestion;
+
+    if (strstr(name, "gevent") != NULL || strstr(name, "eventlet") != NULL ||
+        strstr(name, "tornado") != NULL) {
+        snprintf(out, size,
+                 ", of which gthread serves as many requests at a time as there "
+                 "are threads");
+        return;
+    }
+    if (strcmp(name, "asgi") == 0 || strstr(name, "vicorn") != NULL) {
+        snprintf(out, size, ", which serve WSGI applications and no ASGI ones");
+        return;
+    }
+    lc_suggestion_init(&suggestion, name);
+    lc_suggestion_offer(&suggestion, "sync");
+    lc_suggestion_offer(&suggestion, "gthread");
+    lc_suggestion_text(&suggestion, out, size);
+}
+
+static int check_worker_class(struct lc_config *config, struct lc_error *err)
+{
+    char hint[128];
+
+    for (size_t i = 0; i < LC_COUNT(worker_classes); i++)
+        if (strcmp(config->worker_class, worker_classes[i].alias) == 0) {
+            free(config->worker_class);
+            config->worker_class = lc_strdup(worker_classes[i].name);
+            return 0;
+        }
+    hint_for_worker_class(config->worker_class, hint, sizeof(hint));
+    return wrong(
+        config, err, worker_class,
+        "'%s' is not available in this version of Licorne: only sync and gthread "
+        "are%s",
+        config->worker_class, hint);
+}
+
 static int check_workers(struct lc_config *config, struct lc_error *err)
 {
     if (config->workers > WORKERS_MAX)
         return wrong(config, err, workers, "%lld are too many: at most %d",
                      (long long)config->workers, WORKERS_MAX);
-    if (strcmp(config->worker_class, "sync") != 0 &&
-        strcmp(config->worker_class, "gthread") != 0)
-        return wrong(config, err, worker_class,
-                     "'%s' is not available in this version of Licorne: only sync and "
-                     "gthread are",
-                     config->worker_class);
     if (config->threads == 0)
         return wrong(config, err, threads, "0: a worker needs at least one");
     if (config->threads > LC_HANDS_MAX)
@@ -283,9 +330,19 @@ static int check_tls(struct lc_config *config, struct lc_error *err)
 typedef int (*check_fn)(struct lc_config *config, struct lc_error *err);
 
 static const check_fn checks[] = {
-    refuse_what_is_missing,  check_chdir,   check_directories, check_bind,
-    check_raw_env,           check_workers, check_choices,     check_trust,
-    check_forwarder_headers, check_daemons, check_tls,         check_words,
+    refuse_what_is_missing,
+    check_chdir,
+    check_directories,
+    check_bind,
+    check_raw_env,
+    check_worker_class,
+    check_workers,
+    check_choices,
+    check_trust,
+    check_forwarder_headers,
+    check_daemons,
+    check_tls,
+    check_words,
 };
 
 int lc_config_check(struct lc_config *config, struct lc_error *err)

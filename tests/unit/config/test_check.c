@@ -70,9 +70,26 @@ static void sync_and_gthread_are_the_kinds_of_workers(void **state)
 {
     assert_false(lc_config_is_threaded(loaded("-k", "sync", "--threads", "1")));
     assert_true(lc_config_is_threaded(loaded("-k", "gthread", "--threads", "1")));
-    assert_refused("worker_class (--worker-class on the command line): 'gevent' is not "
-                   "available in this version of Licorne: only sync and gthread are",
-                   "-k", "gevent");
+    assert_refused(
+        "worker_class (--worker-class on the command line): 'gevent' is not "
+        "available in this version of Licorne: only sync and gthread are, of which "
+        "gthread serves as many requests at a time as there are threads",
+        "-k", "gevent");
+    assert_refused(
+        "worker_class (--worker-class on the command line): 'gthred' is not "
+        "available in this version of Licorne: only sync and gthread are (did you "
+        "mean 'gthread'?)",
+        "-k", "gthred");
+}
+
+static void gunicorns_other_names_for_them_are_known(void **state)
+{
+    assert_string_equal(loaded("-k", "gunicorn.workers.sync.SyncWorker")->worker_class,
+                        "sync");
+    assert_string_equal(loaded("-k", "egg:gunicorn#sync")->worker_class, "sync");
+    assert_true(lc_config_is_threaded(loaded("-k", "egg:gunicorn#gthread")));
+    assert_true(
+        lc_config_is_threaded(loaded("-k", "gunicorn.workers.gthread.ThreadWorker")));
 }
 
 static void more_threads_than_one_mean_gthread(void **state)
@@ -231,6 +248,7 @@ int main(void)
         TEST(a_refused_setting_may_be_given_its_default),
         TEST(a_refusal_names_the_source),
         TEST(sync_and_gthread_are_the_kinds_of_workers),
+        TEST(gunicorns_other_names_for_them_are_known),
         TEST(more_threads_than_one_mean_gthread),
         TEST(limits_are_brought_into_gunicorns_bounds),
         TEST(a_body_may_be_larger_than_an_int),
