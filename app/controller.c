@@ -72,6 +72,7 @@ static int open_app(struct lc_controller *controller, const struct lc_config *co
     LC_AUTOFREE char *chdir = application_folder(config);
     struct lc_app_options options = {
         .spec = config->app,
+        .start_dir = config->start_dir,
         .chdir = chdir,
         .pythonpath = config->pythonpath,
         .python = config->python,

@@ -200,6 +200,7 @@ int lc_script_preload(const struct lc_config *config, struct lc_error *err)
 {
     const struct lc_app_options options = {
         .spec = config->app,
+        .start_dir = config->start_dir,
         .chdir = config->chdir,
         .pythonpath = config->pythonpath,
         .python = config->python,

@@ -152,7 +152,10 @@ static int prepare(const struct lc_app_options *options)
 
     if (function != NULL)
         none = PyObject_CallFunction(
-            function, "NNii", PyUnicode_DecodeFSDefault(options->chdir),
+            function, "NNNii",
+            PyUnicode_DecodeFSDefault(options->start_dir == NULL ? options->chdir
+                                                                 : options->start_dir),
+            PyUnicode_DecodeFSDefault(options->chdir),
             PyUnicode_DecodeFSDefault(options->pythonpath == NULL ? ""
                                                                   : options->pythonpath),
             options->stack_fd, LC_SIGNAL_STACK);

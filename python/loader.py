@@ -85,11 +85,11 @@ class Refused(Exception):
     """There is no such application: one line says all."""
 
 
-def prepare(chdir, pythonpath, stack_fd, stack_signal):
-    """Gunicorn's order: the application's folder, and in front of it `pythonpath`, the last
-    entry first."""
+def prepare(start_dir, chdir, pythonpath, stack_fd, stack_signal):
+    """Gunicorn's order: the folder of the start, in front of it the application's (`chdir`), and
+    in front of that `pythonpath`, the last entry first."""
     sys.argv = ["licorne"]
-    folders = [chdir] + [os.path.abspath(p.strip()) for p in pythonpath.split(",") if p.strip()]
+    folders = [start_dir, chdir] + [os.path.abspath(p.strip()) for p in pythonpath.split(",") if p.strip()]
     for folder in folders:
         if folder not in sys.path:
             sys.path.insert(0, folder)
@@ -280,6 +280,17 @@ def searched(chdir):
     return [p or chdir for p in sys.path if p not in own and not p.endswith(".zip")]
 
 
+def with_access(folder):
+    """People start as root, name a user, and wonder about modules that are plainly there."""
+    try:
+        os.scandir(folder).close()
+    except PermissionError:
+        return "%s (which user %d may not read)" % (folder, os.geteuid())
+    except OSError:
+        pass
+    return folder
+
+
 def is_machinery(code):
     name = code.co_filename
     return (name == OURS or name.startswith("<frozen importlib")
@@ -336,7 +347,7 @@ def explain(exception, spec, chdir, executable):
         better = near_module(exception.name, spec, chdir)
         if better:
             line += "; did you mean '%s'?" % better
-        line += "; looked in: " + ", ".join(searched(chdir))
+        line += "; looked in: " + ", ".join(map(with_access, searched(chdir)))
     line += "; interpreter %s (%d.%d.%d)" % ((executable,) + sys.version_info[:3])
 
     has_more = exception.__traceback__ is not None or isinstance(exception, SyntaxError)

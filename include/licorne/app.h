@@ -37,6 +37,7 @@ struct lc_route {
 /* How an application is to be opened; valid during `open` only. */
 struct lc_app_options {
     const char *spec;       /* "shop.wsgi:application"                              */
+    const char *start_dir;  /* absolute; modules are sought here too, or NULL       */
     const char *chdir;      /* absolute; where the application's modules are sought */
     const char *pythonpath; /* more such folders, comma separated, or NULL          */
     const char *python;     /* the interpreter to serve, or NULL: look for it       */
