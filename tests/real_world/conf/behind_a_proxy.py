@@ -1,0 +1,11 @@
+bind = "127.0.0.1:8000"
+forwarded_allow_ips = "*"
+secure_scheme_headers = {"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"}
+proxy_allow_ips = "*"
+keepalive = 65
+graceful_timeout = 10
+timeout = 60
+limit_request_line = 8190
+limit_request_fields = 3
+worker_class = "gthread"
+threads = 4

@@ -1,0 +1,4 @@
+import gunicorn
+
+gunicorn.SERVER = "undisclosed"
+gunicorn.SERVER_SOFTWARE = "undisclosed"

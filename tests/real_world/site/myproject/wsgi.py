@@ -1,0 +1,1 @@
+from teller import application

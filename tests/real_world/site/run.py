@@ -1,0 +1,3 @@
+from teller import application, create_app
+
+app = application
