@@ -18,9 +18,13 @@ MIB = 1 << 20
 
 @pytest.fixture
 def threaded(start):
-    """threaded(4, ...) serves tests/wsgi/threaded.py with four threads."""
-    return lambda threads, *arguments, **options: start(
-        "--threads", threads, "--chdir", APPS, *arguments, "threaded", **options)
+    """threaded(4, ...) serves tests/wsgi/threaded.py with four threads, from its return on."""
+    def threaded(threads, *arguments, **options):
+        server = start("--threads", threads, "--chdir", APPS, *arguments, "threaded", **options)
+        assert server.get("/").status == 200
+        return server
+
+    return threaded
 
 
 def all_at_once(server, paths):
