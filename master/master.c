@@ -315,6 +315,7 @@ static int serve(struct lc_master *m, struct lc_config *config)
         m->exit_code = EXIT_STARTUP;
     } else {
         supervise(m);
+        lc_notify_farewell(m);
         say_goodbye(m);
     }
     tear_down(m);

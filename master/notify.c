@@ -40,6 +40,14 @@ void lc_notify_open(struct lc_notify *notify)
     notify->ask_at_ms = notify->next_ms + ASK_EVERY_MS;
 }
 
+void lc_notify_hand_over(const struct lc_notify *notify)
+{
+    if (notify->watchdog_ms == 0 || getenv("WATCHDOG_PID") == NULL)
+        return;
+    LC_AUTOFREE char *pid = lc_printf("%d", (int)getpid());
+    setenv("WATCHDOG_PID", pid, 1);
+}
+
 /* One datagram; "@name" is a name in the abstract namespace. */
 static int tell(const char *address, const char *text)
 {
@@ -117,22 +125,26 @@ static void ask_for_time(struct lc_master *m)
     lc_master_wake_at(m, notify->ask_at_ms);
 }
 
-static void say_stopping(struct lc_notify *notify)
+/* The service goes on where a new master does. */
+static void say_stopping(struct lc_master *m)
 {
-    if (!notify->is_stopping)
+    struct lc_notify *notify = &m->notify;
+
+    if (!notify->is_stopping && m->successor == 0) {
         say(notify, "STOPPING=1\nSTATUS=Licorne stops");
-    notify->is_stopping = true;
+        notify->is_stopping = true;
+    }
 }
 
 void lc_notify_step(struct lc_master *m)
 {
     struct lc_notify *notify = &m->notify;
 
-    if (notify->address == NULL)
+    if (notify->address == NULL || m->handed.predecessor != 0)
         return;
     give_sign_of_life(m);
     if (m->phase != LC_MASTER_RUNNING) {
-        say_stopping(notify);
+        say_stopping(m);
         return;
     }
     ask_for_time(m);
@@ -145,4 +157,13 @@ void lc_notify_step(struct lc_master *m)
         notify->is_ready = true;
         say_ready(m);
     }
+}
+
+/* Not before: the manager would wait for the new one's signs of life while this one drains. */
+void lc_notify_farewell(const struct lc_master *m)
+{
+    if (m->notify.address == NULL || m->successor == 0)
+        return;
+    LC_AUTOFREE char *text = lc_printf("MAINPID=%d", (int)m->successor);
+    say(&m->notify, text);
 }

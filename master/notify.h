@@ -1,6 +1,7 @@
 /* master/notify.h — tells a service manager how the server is (sd_notify): READY=1 only when
  * workers can serve, RELOADING=1 around a reload, STOPPING=1, and WATCHDOG=1 as often as it is
- * asked for. Asks for more time while the application is being loaded. Says nothing where NOTIFY_SOCKET is not set. */
+ * asked for. Asks for more time while the application is being loaded. Says nothing where
+ * NOTIFY_SOCKET is not set. During an upgrade the old master alone speaks, until it ends. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,5 +21,12 @@ struct lc_notify {
 /* Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID. */
 void lc_notify_open(struct lc_notify *notify);
 
+/* In a process that becomes the new master: the signs of life are asked of it. */
+void lc_notify_hand_over(const struct lc_notify *notify);
+
 /* The master's chore: says what has changed since the last turn. */
 void lc_notify_step(struct lc_master *m);
+
+/* The last word of a master that ends: which process the service is from now on, if another one
+ * takes over. A manager takes the end of the process that it knows for the end of the service. */
+void lc_notify_farewell(const struct lc_master *m);

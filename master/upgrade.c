@@ -75,6 +75,7 @@ static void hand_over(const struct lc_master *m)
     } else {
         setenv("GUNICORN_FD", fds, 1);
     }
+    lc_notify_hand_over(&m->notify);
     for (unsigned i = 0; i < set->count; i++)
         lc_fd_set_cloexec(set->items[i].fd, 0);
 }

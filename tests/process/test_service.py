@@ -87,6 +87,37 @@ def test_the_watchdog_hears_from_the_master(serve, manager):
     manager.wait_for("WATCHDOG", "1", count=4)
 
 
+def test_an_upgrade_keeps_the_service_and_names_its_new_process(serve, manager, tmp_path):
+    """To a manager STOPPING=1, and the end of the process that it watches, end the service."""
+    watched = tmp_path / "licorne"  # by its number, as systemd says it
+    watched.write_text(f'#!/bin/sh\nWATCHDOG_PID=$$ exec {PROGRAM} "$@"\n')
+    watched.chmod(0o755)
+    server = serve(program=watched,
+                   env={"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "200000"})
+    manager.wait_for("READY")
+
+    dropped = new_master_of(server)
+    wait_until(lambda: workers_of(dropped), 15, "a new worker")
+    os.kill(dropped, signal.SIGTERM)
+    server.wait_for_log(f"The new master (pid:{dropped}) exited with code 0")
+    new = new_master_of(server)
+    try:
+        wait_until(lambda: workers_of(new), 15, "a new worker")
+        manager.wait_for("WATCHDOG", count=2 + sum("WATCHDOG" in m for m in manager.listen()))
+        assert {m["MAINPID"] for m in manager.heard if "MAINPID" in m} == {str(server.pid)}
+        server.send_signal(signal.SIGTERM)
+        assert server.process.wait(15) == 0
+        manager.wait_for("READY", count=2)
+        assert [m for m in manager.heard if "MAINPID" in m][1] == {"MAINPID": str(new)}
+        assert not any("STOPPING" in m for m in manager.heard)
+        manager.heard.clear()
+        manager.wait_for("WATCHDOG", count=2)
+    finally:
+        os.kill(new, signal.SIGTERM)
+        wait_until_gone(new)
+    manager.wait_for("STOPPING", "1")
+
+
 # --- sockets from outside ------------------------------------------------------------------------
 
 def start_with_sockets(folder, sockets, *arguments):
