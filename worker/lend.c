@@ -502,7 +502,9 @@ void lc_lend(struct lc_conn *conn)
     lent->handed = lent->received = conn->queued;
     atomic_store_explicit(&lent->sent, 0, memory_order_relaxed);
     atomic_store_explicit(&lent->is_gone, conn->is_gone, memory_order_relaxed);
-    atomic_store_explicit(&lent->is_last, conn->has_eof && conn->pending_len == 0,
+    atomic_store_explicit(&lent->is_last,
+                          conn->has_eof && conn->pending_len == 0 &&
+                              !lc_pull_has_rest(exchange),
                           memory_order_relaxed);
     exchange->request.host = &lent_ops;
     conn->is_lent = true;

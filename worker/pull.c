@@ -195,6 +195,13 @@ bool lc_pull_settle(struct lc_exchange *exchange)
     return !body->has_more && body->error == 0 && !pull->has_eof;
 }
 
+bool lc_pull_has_rest(const struct lc_exchange *exchange)
+{
+    const struct lc_pull *pull = &exchange->pull;
+
+    return pull->buffer != NULL && pull->rest != 0 && pull->rest < pull->end;
+}
+
 struct lc_slice lc_pull_end(struct lc_exchange *exchange)
 {
     const struct lc_pull *pull = &exchange->pull;

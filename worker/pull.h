@@ -41,6 +41,9 @@ void lc_pull_receive(struct lc_exchange *exchange, lc_pull_wait_fn wait);
  * serve another request, even if the application does not read it. */
 bool lc_pull_settle(struct lc_exchange *exchange);
 
+/* Whether bytes that follow the request are here already. */
+bool lc_pull_has_rest(const struct lc_exchange *exchange);
+
 /* The request has come back: the bytes that follow it, valid as long as the exchange. */
 struct lc_slice lc_pull_end(struct lc_exchange *exchange);
 

@@ -310,7 +310,7 @@ bool lc_reply_may_keep(const struct lc_request *request)
     if (exchange->pull.buffer != NULL && !lc_pull_settle(exchange))
         return false;
     return server->config->keepalive > 0 && !lc_server_is_leaving(server) &&
-           (!conn->has_eof || conn->pending_len != 0);
+           (!conn->has_eof || conn->pending_len != 0 || lc_pull_has_rest(exchange));
 }
 
 struct lc_slice lc_reply_date_line(const struct lc_request *request)

@@ -88,6 +88,18 @@ def test_no_byte_is_lost(stream, size):
         assert client.response().body == b"not read"
 
 
+def test_pipelined_bodies_are_all_answered_after_a_half_close(stream):
+    server = stream()
+    with server.client() as client:
+        client.send(head("/slow", "Content-Length: 0") + measured("/all_of_it", 3) + b"one"
+                    + chunked("/all_of_it") + chunk(b"two") + b"0\r\n\r\n"
+                    + measured("/all_of_it", 5) + b"three")
+        client.socket.shutdown(socket.SHUT_WR)
+        bodies = [client.response().body for _ in range(4)]
+        assert bodies == [b"slow", b"one", b"two", b"three"]
+        assert client.rest() == b""
+
+
 def test_an_application_may_answer_while_it_reads(stream):
     server = stream()
     with server.client() as client:

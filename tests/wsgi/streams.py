@@ -43,6 +43,11 @@ def nothing(environ, start_response):
     return answer(start_response, b"not read")
 
 
+def slow(environ, start_response):
+    time.sleep(0.3)
+    return answer(start_response, b"slow")
+
+
 def refuses(environ, start_response):
     return answer(start_response, b"too large", "413 Content Too Large")
 
