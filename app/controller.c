@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/stacks.h"
 #include "config/config.h"
+#include "config/strings.h"
 
 #include <licorne/error.h>
 #include <licorne/module.h>
@@ -70,12 +71,15 @@ static int open_app(struct lc_controller *controller, const struct lc_config *co
                     struct lc_error *err)
 {
     LC_AUTOFREE char *chdir = application_folder(config);
+    LC_AUTOFREE char *defaults = lc_strings_lines(&config->raw_paste_global_conf);
     struct lc_app_options options = {
         .spec = config->app,
         .start_dir = config->start_dir,
         .chdir = chdir,
         .pythonpath = config->pythonpath,
         .python = config->python,
+        .defaults = defaults,
+        .traces_lines = config->spew,
         .is_multiprocess = config->workers > 1,
         .is_multithread = lc_config_is_threaded(config),
         .stack_fd = lc_stacks_fd(),

@@ -18,9 +18,12 @@
 #include <licorne/log.h>
 #include <licorne/slice.h>
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum {
     REQUEST_LINE_MAX = 8190,
@@ -200,6 +203,43 @@ static int check_forwarder_headers(struct lc_config *config, struct lc_error *er
     return result;
 }
 
+static bool has_loggers(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    char line[256];
+    bool is_found = false;
+
+    while (file != NULL && !is_found && fgets(line, sizeof(line), file) != NULL)
+        is_found = strncmp(line, "[loggers]", strlen("[loggers]")) == 0;
+    if (file != NULL)
+        fclose(file);
+    return is_found;
+}
+
+/* "shop.ini#main": the file must be there; it is named by its absolute path from here on. */
+static int check_paste(struct lc_config *config, struct lc_error *err)
+{
+    if (config->paste == NULL)
+        return 0;
+
+    const char *name = config->paste + strcspn(config->paste, "#");
+    LC_AUTOFREE char *given = lc_strndup(config->paste, (size_t)(name - config->paste));
+    LC_AUTOFREE char *path = absolute(config->start_dir, given);
+    if (access(path, R_OK) < 0)
+        return wrong(config, err, paste, "%s: %s", path, strerror(errno));
+    for (size_t i = 0; i < config->raw_paste_global_conf.count; i++)
+        if (strchr(config->raw_paste_global_conf.items[i], '=') == NULL)
+            return wrong(config, err, raw_paste_global_conf, "'%s' is not NAME=VALUE",
+                         config->raw_paste_global_conf.items[i]);
+
+    char *full = lc_printf("%s%s", path, name);
+    free(config->paste);
+    config->paste = full;
+    if (config->logconfig == NULL && has_loggers(path))
+        config->logconfig = lc_take(&path);
+    return 0;
+}
+
 static int check_raw_env(struct lc_config *config, struct lc_error *err)
 {
     for (size_t i = 0; i < config->raw_env.count; i++) {
@@ -336,6 +376,7 @@ static const check_fn checks[] = {
     check_bind,
     check_raw_env,
     check_worker_class,
+    check_paste,
     check_workers,
     check_choices,
     check_trust,

@@ -187,7 +187,10 @@ static void conclude(struct lc_config *config, const char *positional)
     bool has_default_name = config->origins->of[LC_SET_default_proc_name].kind ==
                             LC_FROM_DEFAULT;
 
-    config->app = lc_strdup(positional != NULL ? positional : config->wsgi_app);
+    if (config->paste != NULL)
+        config->app = lc_printf("paste:%s", config->paste);
+    else
+        config->app = lc_strdup(positional != NULL ? positional : config->wsgi_app);
     if (config->proc_name != NULL)
         config->name = lc_strdup(config->proc_name);
     else if (config->app != NULL && has_default_name)

@@ -198,14 +198,17 @@ int lc_script_conclude(const struct lc_config *config, struct lc_error *err)
 
 int lc_script_preload(const struct lc_config *config, struct lc_error *err)
 {
+    LC_AUTOFREE char *defaults = lc_strings_lines(&config->raw_paste_global_conf);
     const struct lc_app_options options = {
         .spec = config->app,
         .start_dir = config->start_dir,
+        .defaults = defaults,
+        .stack_fd = -1, /* this process is not watched */
         .chdir = config->chdir,
         .pythonpath = config->pythonpath,
         .python = config->python,
         .is_multiprocess = config->workers > 1,
-        .is_multithread = config->threads > 1,
+        .is_multithread = lc_config_is_threaded(config),
     };
 
     return config->script->ops->preload(&options, err);

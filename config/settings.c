@@ -10,7 +10,6 @@
 #define NO_SSL_HOOK "connections are encrypted by Licorne itself, not by Python's ssl"
 #define NO_ASGI     "there is no asgi worker yet"
 #define NO_DIRTY    "there is no pool of dirty workers yet"
-#define NO_PASTE    "PasteDeploy files cannot be read yet"
 
 const struct lc_setting lc_settings[LC_SETTING_COUNT] = {
 #define X(type, name, section, flags, env, value, applies, support, text) \

@@ -56,3 +56,16 @@ void lc_strings_clear(struct lc_strings *strings)
     free(strings->items);
     *strings = (struct lc_strings){0};
 }
+
+char *lc_strings_lines(const struct lc_strings *strings)
+{
+    char *text = lc_strdup("");
+
+    for (size_t i = 0; i < strings->count; i++) {
+        char *longer = lc_printf("%s%s\n", text, strings->items[i]);
+
+        free(text);
+        text = longer;
+    }
+    return text;
+}

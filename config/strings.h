@@ -11,3 +11,6 @@ void lc_strings_copy(struct lc_strings *to, const struct lc_strings *from);
 bool lc_strings_equal(const struct lc_strings *a, const struct lc_strings *b);
 /* Frees the texts; the list is empty then. */
 void lc_strings_clear(struct lc_strings *strings);
+
+/* Each item and a newline; the caller frees it. */
+char *lc_strings_lines(const struct lc_strings *strings);

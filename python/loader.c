@@ -145,20 +145,20 @@ static void log_text(PyObject *text, const struct lc_app_options *options)
     Py_DECREF(bytes);
 }
 
-static int prepare(const struct lc_app_options *options)
+int lc_loader_prepare(const struct lc_app_options *options)
 {
     PyObject *function = lc_loader_get("prepare");
     PyObject *none = NULL;
 
     if (function != NULL)
         none = PyObject_CallFunction(
-            function, "NNNii",
+            function, "NNNiii",
             PyUnicode_DecodeFSDefault(options->start_dir == NULL ? options->chdir
                                                                  : options->start_dir),
             PyUnicode_DecodeFSDefault(options->chdir),
             PyUnicode_DecodeFSDefault(options->pythonpath == NULL ? ""
                                                                   : options->pythonpath),
-            options->stack_fd, LC_SIGNAL_STACK);
+            options->stack_fd, LC_SIGNAL_STACK, (int)options->traces_lines);
     Py_XDECREF(none);
     return none == NULL ? -1 : 0;
 }
@@ -171,16 +171,17 @@ static PyObject *load(const struct lc_app_options *options,
 
     if (function == NULL)
         return NULL;
-    return PyObject_CallFunction(function, "NNN",
+    return PyObject_CallFunction(function, "NNNs",
                                  PyUnicode_DecodeFSDefault(options->spec),
                                  PyUnicode_DecodeFSDefault(options->chdir),
-                                 PyUnicode_DecodeFSDefault(interpreter->executable));
+                                 PyUnicode_DecodeFSDefault(interpreter->executable),
+                                 options->defaults == NULL ? "" : options->defaults);
 }
 
 PyObject *lc_loader_load(const struct lc_app_options *options,
                          const struct lc_interpreter *interpreter, struct lc_error *err)
 {
-    PyObject *answer = prepare(options) < 0 ? NULL : load(options, interpreter);
+    PyObject *answer = lc_loader_prepare(options) < 0 ? NULL : load(options, interpreter);
 
     if (answer == NULL) {
         PyErr_Print();

@@ -11,8 +11,12 @@ struct lc_interpreter;
  * process; the caller then holds the lock. */
 int lc_loader_start(const struct lc_interpreter *interpreter, struct lc_error *err);
 
-/* The application that `options->spec` names, a new reference. NULL: what is wrong was logged,
- * and `err` says it in short. */
+/* What a process needs before it imports anything: folders to look in, and where its stacks go. -1
+ * with an exception. */
+int lc_loader_prepare(const struct lc_app_options *options);
+
+/* Prepares, and finds the application that `options->spec` names, a new reference. NULL: what is
+ * wrong was logged, and `err` says it in short. */
 PyObject *lc_loader_load(const struct lc_app_options *options,
                          const struct lc_interpreter *interpreter, struct lc_error *err);
 

@@ -85,7 +85,7 @@ class Refused(Exception):
     """There is no such application: one line says all."""
 
 
-def prepare(start_dir, chdir, pythonpath, stack_fd, stack_signal):
+def prepare(start_dir, chdir, pythonpath, stack_fd, stack_signal, traces_lines):
     """Gunicorn's order: the folder of the start, in front of it the application's (`chdir`), and
     in front of that `pythonpath`, the last entry first."""
     sys.argv = ["licorne"]
@@ -95,6 +95,9 @@ def prepare(start_dir, chdir, pythonpath, stack_fd, stack_signal):
             sys.path.insert(0, folder)
     show_stacks(stack_fd if stack_fd >= 0 else sys.stderr, stack_signal)
     open_loggers()
+    if traces_lines:
+        threading.settrace(trace_line)
+        trace_this_thread()
 
 
 def open_loggers():
@@ -127,15 +130,54 @@ def show_stacks(file, signal):
         pass  # there is no stderr
 
 
-def load(spec, chdir, executable):
+def load(spec, chdir, executable, defaults):
     """(application, 0, None), or (None, exit code, text for the log)."""
     try:
+        if spec.startswith("paste:"):
+            return deploy(spec[len("paste:"):], defaults), 0, None
         return find(spec, chdir), 0, None
     except Refused as refusal:
         return None, APP_LOAD, str(refusal)
     except BaseException as e:  # SystemExit too: an application must not end the server
         _broken.extend(files_of(e))
         return None, BOOT, explain(e, spec, chdir, executable)
+
+
+def deploy(path, defaults):
+    """The application that a PasteDeploy file names: PATH or PATH#NAME."""
+    try:
+        from paste.deploy import loadapp
+    except ImportError as e:
+        raise Refused("paste: PasteDeploy cannot be imported (%s): install it where %s finds it"
+                      % (e, sys.executable)) from None
+    app = loadapp("config:" + path, relative_to=os.getcwd(),
+                  global_conf=dict(line.split("=", 1) for line in defaults.splitlines()))
+    if not callable(app):
+        raise Refused("Application object must be callable.")
+    return app
+
+
+# ---- spew ----
+
+
+def trace_line(frame, event, arg):
+    """Prints `module:number: line`, as Gunicorn's spew does."""
+    if event == "line":
+        import linecache
+
+        name = frame.f_globals.get("__name__", "[unknown]")
+        path = frame.f_globals.get("__file__")
+        if path is None:
+            line = "Unknown code named [%s].  VM instruction #%d" % (
+                frame.f_code.co_name, frame.f_lasti)
+        else:
+            line = linecache.getline(path, frame.f_lineno)
+        print("%s:%s: %s" % (name, frame.f_lineno, line.rstrip()))
+    return trace_line
+
+
+def trace_this_thread():
+    sys.settrace(trace_line)
 
 
 # ---- finding it ----

@@ -27,6 +27,7 @@
 #include <string.h>
 
 struct wsgi_app {
+    bool traces_lines;
     PyObject *callable;
     PyObject *file_wrapper;
     PyObject *errors;
@@ -76,8 +77,11 @@ static void *wsgi_open(const struct lc_app_options *options,
     app->callable = lc_preload_find(options);
     if (app->callable == NULL)
         app->callable = lc_loader_load(options, interpreter, err);
+    else if (lc_loader_prepare(options) < 0) /* for this process */
+        PyErr_Print();
     if (app->callable == NULL || fill(app, options, err) < 0)
         goto fail;
+    app->traces_lines = options->traces_lines;
     open_apps++;
     lc_hooks_note_app(app->callable);
     lc_gil_park();
@@ -203,12 +207,24 @@ static void wsgi_turn_end(void *data)
 
 /* ---- threads ---- */
 
+static void trace_this_thread(void)
+{
+    PyObject *function = lc_loader_get("trace_this_thread");
+    PyObject *none = function == NULL ? NULL : PyObject_CallFunction(function, NULL);
+
+    if (none == NULL)
+        PyErr_Print();
+    Py_XDECREF(none);
+}
+
 static int wsgi_thread_start(void *data, struct lc_error *err)
 {
     struct wsgi_app *app = data;
 
     lc_gil_join();
     own_environ = lc_environ_clone(app->environ);
+    if (app->traces_lines)
+        trace_this_thread();
     if (own_environ == NULL) {
         PyErr_Clear();
         lc_gil_leave();

@@ -41,6 +41,8 @@ struct lc_app_options {
     const char *chdir;      /* absolute; where the application's modules are sought */
     const char *pythonpath; /* more such folders, comma separated, or NULL          */
     const char *python;     /* the interpreter to serve, or NULL: look for it       */
+    const char *defaults;   /* NAME=VALUE lines for PasteDeploy, or NULL            */
+    bool traces_lines;      /* print each line of Python that is run                */
     bool is_multiprocess;   /* more than one worker                                 */
     bool is_multithread;    /* more than one thread calls the application           */
 

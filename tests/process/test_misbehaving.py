@@ -32,9 +32,10 @@ def hang_here():
 """
 
 
-@pytest.fixture(params=["sync", "gthread"])
+@pytest.fixture(params=["sync", "gthread", "preloaded"])
 def threads(request):
-    return [] if request.param == "sync" else ["--threads", "1", "-k", "gthread"]
+    return {"sync": [], "gthread": ["--threads", "1", "-k", "gthread"],
+            "preloaded": ["--preload"]}[request.param]
 
 
 @pytest.fixture

@@ -61,9 +61,9 @@ static void a_refused_setting_may_be_given_its_default(void **state)
 
 static void a_refusal_names_the_source(void **state)
 {
-    assert_refused("spew (--spew on the command line): " NOT_AVAILABLE
-                   "lines of Python code are not traced yet",
-                   "--spew");
+    assert_refused("dirty_workers (--dirty-workers on the command line): " NOT_AVAILABLE
+                   "there is no pool of dirty workers yet",
+                   "--dirty-workers", "2");
 }
 
 static void sync_and_gthread_are_the_kinds_of_workers(void **state)
