@@ -17,13 +17,18 @@
 #include <licorne/error.h>
 #include <licorne/log.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* What a connection's descriptor does not tell. Behind it come the bytes that were read of it. */
+/* What a connection's descriptor does not tell, or not any more when its client has gone. Behind it
+ * come the bytes that were read of it. */
 struct note {
+    char remote_addr[INET6_ADDRSTRLEN], remote_port[8];
     char server_addr[112], server_port[8];
     uint8_t is_unix;
     uint8_t is_encrypted; /* the handshake is still to come */
@@ -161,7 +166,9 @@ static bool describe(const struct lc_conn *conn, struct note *note)
     note->is_announced = conn->announced != NULL;
     if (conn->announced != NULL)
         note->announced = *conn->announced;
-    return put_text(note->server_addr, sizeof(note->server_addr), ends->server_addr) &&
+    return put_text(note->remote_addr, sizeof(note->remote_addr), conn->remote_addr) &&
+           put_text(note->remote_port, sizeof(note->remote_port), conn->remote_port) &&
+           put_text(note->server_addr, sizeof(note->server_addr), ends->server_addr) &&
            put_text(note->server_port, sizeof(note->server_port), ends->server_port);
 }
 
@@ -247,6 +254,24 @@ static const struct lc_listener *listener_of(struct lc_server *server,
     return &stranger->listener;
 }
 
+static void read_peer(const struct note *note, struct sockaddr_storage *peer)
+{
+    struct sockaddr_in *in = (struct sockaddr_in *)peer;
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)peer;
+    in_port_t port = htons((uint16_t)strtoul(note->remote_port, NULL, 10));
+
+    memset(peer, 0, sizeof(*peer));
+    if (note->is_unix) {
+        peer->ss_family = AF_UNIX;
+    } else if (inet_pton(AF_INET, note->remote_addr, &in->sin_addr) == 1) {
+        in->sin_family = AF_INET;
+        in->sin_port = port;
+    } else if (inet_pton(AF_INET6, note->remote_addr, &in6->sin6_addr) == 1) {
+        in6->sin6_family = AF_INET6;
+        in6->sin6_port = port;
+    }
+}
+
 static void recall(struct lc_conn *conn, const struct note *note)
 {
     conn->has_asked = note->has_asked != 0;
@@ -258,15 +283,14 @@ static void recall(struct lc_conn *conn, const struct note *note)
 static void serve(struct lc_server *server, int fd, const struct note *note,
                   struct lc_slice bytes)
 {
-    struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
-    socklen_t len = sizeof(peer);
+    struct sockaddr_storage peer;
 
     if (note->is_encrypted &&
         server->tls == NULL) { /* a reload has just ended encryption */
         close(fd);
         return;
     }
-    getpeername(fd, (struct sockaddr *)&peer, &len);
+    read_peer(note, &peer);
     struct lc_conn *conn = lc_conn_open(server, fd, listener_of(server, note), &peer,
                                         note->is_encrypted ? server->tls : NULL);
     if (conn == NULL)
@@ -296,6 +320,8 @@ bool lc_share_take(struct lc_server *server)
             close(fd);
         return true;
     }
+    note->remote_addr[sizeof(note->remote_addr) - 1] = '\0';
+    note->remote_port[sizeof(note->remote_port) - 1] = '\0';
     note->server_addr[sizeof(note->server_addr) - 1] = '\0';
     note->server_port[sizeof(note->server_port) - 1] = '\0';
     serve(server, fd, note, (struct lc_slice){message.bytes, (size_t)n - sizeof(*note)});

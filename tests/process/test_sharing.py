@@ -3,6 +3,7 @@ import contextlib
 import os
 import signal
 import socket
+import struct
 import threading
 import time
 
@@ -227,6 +228,23 @@ def test_an_encrypted_connection_can_be_passed_before_its_handshake(start, tmp_p
 
 
 # --- what is not passed --------------------------------------------------------------------------
+
+def test_a_request_whose_client_has_gone_keeps_its_name(share):
+    server = share(access_log=True)
+    [slow, gone], pid = connections_of_one_worker(server, 2)
+    [taker] = set(server.workers()) - {pid}
+    os.kill(taker, signal.SIGSTOP)
+    slow.send(b"GET /?1 HTTP/1.1\r\nHost: t\r\n\r\n")
+    time.sleep(0.2)
+    gone.send(b"GET /?0&gone HTTP/1.1\r\nHost: t\r\n\r\n")
+    time.sleep(0.2)  # it is passed
+    gone.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    gone.close()
+    os.kill(taker, signal.SIGCONT)
+    assert pid_of(slow.response()) == pid
+    wait_until(lambda: any("gone" in line for line in server.access_lines()), 5, "its line")
+    assert all(line.startswith("127.0.0.1 ") for line in server.access_lines())
+
 
 def test_half_a_head_stays_with_its_worker(share):
     server = share()
