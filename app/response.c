@@ -382,7 +382,11 @@ int lc_response_send_file(struct lc_request *request, int fd, uint64_t offset,
         struct lc_slice prefix = file_prefix(request, length);
 
         response->written += length;
-        request->host->send_file(request, prefix, fd, offset, length);
+        if (request->host->send_file(request, prefix, fd, offset, length) ==
+            LC_FLOW_GONE) {
+            end_response(request, true); /* the host knows why, and has told */
+            return 0;
+        }
         if (response->is_chunked)
             request->host->send(request, LC_SLICE("\r\n"), nothing, NULL, NULL);
     }

@@ -18,7 +18,7 @@ struct host {
     struct lc_request request; /* first */
     char sent[8192];
     size_t len;
-    bool has_ended, is_broken, keeps;
+    bool has_ended, is_broken, keeps, loses_files;
     int released;
     _Alignas(16) char block[4096];
 };
@@ -73,6 +73,10 @@ static enum lc_flow on_send_file(struct lc_request *request, struct lc_slice tex
     struct host *host = (struct host *)(void *)request;
 
     keep_bytes(host, text);
+    if (host->loses_files) { /* the client has gone, or the file has shrunk */
+        request->response.written -= length;
+        return LC_FLOW_GONE;
+    }
     assert_true(host->len + length < sizeof(host->sent));
     assert_int_equal(pread(file, host->sent + host->len, length, (off_t)offset), length);
     host->len += length;
@@ -227,6 +231,19 @@ static void a_file_may_be_the_rest_of_a_body(void **state)
     sends(host,
           HEAD("200 OK", "keep-alive") "Transfer-Encoding: chunked\r\n\r\n"
                                        "5\r\nhead \r\nA\r\n0123456789\r\n0\r\n\r\n");
+    close(fd);
+}
+
+static void a_file_that_cannot_be_sent_breaks_the_response_off(void **state)
+{
+    struct host *host = given_request("GET", 11);
+    int fd = given_file("0123456789");
+
+    host->loses_files = true;
+    assert_int_equal(lc_response_send_file(&host->request, fd, 0, 10), 0);
+    assert_true(host->has_ended && host->is_broken);
+    assert_int_equal(host->request.response.written, 0);
+    sends(host, HEAD("200 OK", "keep-alive") "Transfer-Encoding: chunked\r\n\r\nA\r\n");
     close(fd);
 }
 
@@ -451,6 +468,7 @@ int main(void)
         cmocka_unit_test(head_and_304_and_204_have_no_body),
         cmocka_unit_test(a_piece_of_a_file_is_framed_as_one),
         cmocka_unit_test(a_file_may_be_the_rest_of_a_body),
+        cmocka_unit_test(a_file_that_cannot_be_sent_breaks_the_response_off),
         cmocka_unit_test(no_byte_of_a_file_is_an_empty_body),
         cmocka_unit_test(what_is_no_regular_file_is_not_sent),
         cmocka_unit_test(too_long_a_body_is_cut),
