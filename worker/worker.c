@@ -19,6 +19,7 @@
 #include "worker/conn.h"
 #include "worker/exchange.h"
 #include "worker/lend.h"
+#include "worker/orphan.h"
 #include "worker/relief.h"
 #include "worker/reply.h"
 #include "worker/server.h"
@@ -299,6 +300,13 @@ static void on_message(struct lc_server *server, const struct lc_msg_head *head,
     }
 }
 
+static uint64_t time_without_master(const struct lc_config *config)
+{
+    uint64_t graceful = (uint64_t)config->graceful_timeout * 1000;
+
+    return graceful < LC_ORPHAN_DRAIN_MS ? graceful : LC_ORPHAN_DRAIN_MS;
+}
+
 /* When the channel is closed, the master is gone. */
 static void on_channel(uv_poll_t *poll, int status, int events)
 {
@@ -316,8 +324,7 @@ static void on_channel(uv_poll_t *poll, int status, int events)
         return;
     uv_poll_stop(poll);
     lc_log(LC_INFO, "Parent changed, shutting down: worker %d", (int)getpid());
-    server->leave_at_ms = uv_now(&server->loop) + /* no master will see to it */
-                          (uint64_t)server->config->graceful_timeout * 1000;
+    server->leave_at_ms = uv_now(&server->loop) + time_without_master(server->config);
     lc_server_drain(server);
 }
 
@@ -612,9 +619,10 @@ int lc_worker_run(const struct lc_inherit *inherit)
     lc_stacks_open(inherit->output);
     lc_log(LC_INFO, "Booting worker with pid: %d", (int)getpid());
     init(&server, inherit);
-    if (start_loop(&server, &err) < 0 || open_tls(&server, &err) < 0 ||
-        load_application(&server, &err) < 0 || call_init_hook(&server, &err) < 0 ||
-        start_threads(&server, &err) < 0 || serve(&server, &err) < 0)
+    if (lc_orphan_watch(&err) < 0 || start_loop(&server, &err) < 0 ||
+        open_tls(&server, &err) < 0 || load_application(&server, &err) < 0 ||
+        call_init_hook(&server, &err) < 0 || start_threads(&server, &err) < 0 ||
+        serve(&server, &err) < 0)
         return boot_failed(&server, &err);
     tear_down(&server);
     say_goodbye();
