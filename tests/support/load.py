@@ -1,4 +1,5 @@
 """Clients that keep a server busy and remember every request that failed."""
+import itertools
 import threading
 import time
 
@@ -11,18 +12,20 @@ class Load:
 
     Kept connections are used until the server says that it closes one; a close without that word
     is a failed request, as for any client that had just sent one. With `fresh` each request has
-    a connection of its own.
+    a connection of its own. With `numbered` each asks for a name of its own, PATH?NAME-1-1,
+    and `load.names` has those that were answered.
     """
 
-    def __init__(self, server, path="/", connections=8, fresh=False, status=200):
+    def __init__(self, server, path="/", connections=8, fresh=False, status=200, numbered=None):
         self.server, self.path, self.status = server, path, status
-        self.fresh = fresh
+        self.fresh, self.numbered = fresh, numbered
         self.answered = 0
         self.failures = []
+        self.names = []
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._work, daemon=True)
-                         for _ in range(connections)]
+        self._threads = [threading.Thread(target=self._work, args=(number,), daemon=True)
+                         for number in range(connections)]
 
     def __enter__(self):
         for thread in self._threads:
@@ -46,13 +49,17 @@ class Load:
                 f"{goal - self.answered} of {count} answers are missing; {self.failures[:3]}"
             time.sleep(0.01)
 
-    def _work(self):
+    def _work(self, number):
         client = None
-        while not self._stop.is_set():
+        for count in itertools.count():
+            if self._stop.is_set():
+                break
+            name = f"{self.numbered}-{number}-{count}"
+            path = f"{self.path}?{name}" if self.numbered else self.path
             try:
                 if client is None:
                     client = Client(self.server.address, timeout=20)
-                response = client.get(self.path, [("Connection", "close")] if self.fresh else ())
+                response = client.get(path, [("Connection", "close")] if self.fresh else ())
                 if response.status != self.status:
                     raise BadResponse(f"status {response.status}")
             except (OSError, BadResponse) as error:
@@ -62,6 +69,7 @@ class Load:
                 continue
             with self._lock:
                 self.answered += 1
+                self.names.append(name)
             if response.is_last:
                 client = self._drop(client)
         self._drop(client)
