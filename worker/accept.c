@@ -84,6 +84,14 @@ static void on_connection(uv_poll_t *poll, int status, int events)
     }
 }
 
+void lc_accept_some(struct lc_server *server)
+{
+    for (unsigned i = 0; i < server->acceptor_count; i++)
+        for (int n = 0; n < ACCEPTS_PER_WAKE && server->is_accepting; n++)
+            if (lc_accept_is_full(server) || !accept_one(&server->acceptors[i]))
+                break;
+}
+
 void lc_accept_resume(struct lc_server *server)
 {
     if (server->is_accepting || server->is_draining || server->is_stopping ||

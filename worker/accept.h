@@ -18,5 +18,8 @@ void lc_accept_pause(struct lc_server *server);
 /* A connection could not be taken: errno tells why. */
 void lc_accept_failed(struct lc_server *server);
 
+/* Takes a few of those that wait, whoever else could. */
+void lc_accept_some(struct lc_server *server);
+
 /* There is room again, or descriptors again. Cheap when nothing has to be done. */
 void lc_accept_resume(struct lc_server *server);

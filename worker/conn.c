@@ -473,6 +473,8 @@ static void on_writable(struct lc_conn *conn)
 
 static void on_ready(struct lc_conn *conn, int events)
 {
+    if (conn->server->share.is_due)
+        lc_share_take_turn(conn->server);
     if (conn->state == LC_CONN_HANDSHAKING) {
         lc_handshake_go_on(conn);
         return;

@@ -26,12 +26,13 @@
 
 enum {
     STACK_SIZE = 256 * 1024,
-    PAUSE_MAX_US = 8000, /* between two looks while all calls are quick      */
-    QUICK_LOOKS = 512,   /* that found no long call, until the pause grows   */
-    PROGRESS_US = 100,   /* after a connection was passed                    */
-    READY_MAX_MS = 50,   /* to wait for a request, then look at the call     */
-    READY_COUNT = 16,    /* connections looked at, at a time                 */
-    MEET_COUNT = 64,     /* connections added to the watched, at a time      */
+    PAUSE_MAX_US = 8000, /* between two looks while all calls are quick       */
+    QUICK_LOOKS = 512,   /* that found no long call, until the pause doubles  */
+    PROGRESS_US = 100,   /* after a connection was passed                     */
+    STUCK_US = 500,      /* after one could not be                            */
+    READY_MAX_MS = 50,   /* to wait for a request, before a look at the call  */
+    READY_COUNT = 16,    /* connections looked at, at a time                  */
+    MEET_COUNT = 64,     /* connections added to the watched, at a time       */
 };
 
 struct lc_relief {
@@ -101,22 +102,31 @@ static void watch_new_connections(struct lc_relief *relief)
 }
 
 enum outcome {
-    PASSED,  /* a connection went to a sibling                      */
-    STUCK,   /* none could: no sibling has room, or none is ripe    */
-    NO_NEED, /* no connection has anything to read                  */
+    PASSED,  /* a connection went to a sibling                   */
+    STUCK,   /* none could: no sibling has room, or none is ripe */
+    NO_NEED, /* no connection has anything to read               */
 };
+
+/* Looking at a connection puts it behind the others in the kernel's list. So each look takes one:
+ * who has waited longest goes first. */
+static struct lc_conn *next_ready(struct lc_relief *relief)
+{
+    struct epoll_event ready;
+
+    return epoll_wait(relief->watch, &ready, 1, 0) == 1 ? ready.data.ptr : NULL;
+}
 
 static enum outcome pass_one(struct lc_relief *relief)
 {
-    struct epoll_event ready[READY_COUNT];
-    int count = epoll_wait(relief->watch, ready, READY_COUNT, 0);
+    struct pollfd watched = {.fd = relief->watch, .events = POLLIN};
+    struct lc_conn *conn;
 
-    if (count <= 0)
+    if (poll(&watched, 1, 0) <= 0)
         return NO_NEED;
     if (lc_share_is_pending(relief->server) || !lc_share_has_taker(relief->server))
         return STUCK;
-    for (int i = 0; i < count; i++)
-        if (lc_share_is_ripe(ready[i].data.ptr) && lc_share_pass(ready[i].data.ptr))
+    for (int i = 0; i < READY_COUNT && (conn = next_ready(relief)) != NULL; i++)
+        if (lc_share_is_ripe(conn) && lc_share_pass(conn))
             return PASSED;
     return STUCK;
 }
@@ -144,7 +154,7 @@ static void relieve(struct lc_relief *relief)
     relief->pause_us = LC_LONG_CALL_US;
     switch (outcome) {
     case PASSED: nap(PROGRESS_US); break;
-    case STUCK: nap(LC_LONG_CALL_US); break;
+    case STUCK: nap(STUCK_US); break;
     case NO_NEED: wait_for(relief, relief->watch, has_more ? 0 : READY_MAX_MS); break;
     }
 }

@@ -49,6 +49,13 @@ static bool is_content(const struct lc_server *server)
            !server->room.is_accepting_paused;
 }
 
+/* Whoever has fewer connections has had the time to take the new one. */
+static void insist(struct lc_server *server)
+{
+    lc_room_accept_all(server);
+    lc_accept_some(server);
+}
+
 static void on_look(uv_timer_t *timer)
 {
     struct lc_server *server = LC_CONTAINER(timer, struct lc_server, room.timer);
@@ -56,7 +63,9 @@ static void on_look(uv_timer_t *timer)
     lc_room_on_free(server);
     if (!lc_server_has_room(server) && has_taker(server))
         pass_one(server);
-    if (!lc_share_has_taker(server))
+    if (server->room.is_ahead)
+        insist(server);
+    else if (!lc_share_has_taker(server))
         lc_room_accept_all(server);
     if (is_content(server) || !lc_lender_is_open(server->lender)) {
         server->room.is_looking = false;
@@ -100,7 +109,8 @@ void lc_room_on_free(struct lc_server *server)
         go_on(conn);
     if (!lc_server_has_room(server))
         return;
-    lc_room_accept_all(server);
+    if (!server->room.is_ahead)
+        lc_room_accept_all(server);
     if (server->is_accepting)
         lc_share_resume(server);
 }
@@ -109,8 +119,11 @@ void lc_room_on_free(struct lc_server *server)
 
 bool lc_room_declines(struct lc_server *server)
 {
-    if (lc_server_has_room(server) || !lc_share_has_taker(server))
+    bool has_room = lc_server_has_room(server);
+
+    if (has_room ? !lc_share_is_ahead(server) : !lc_share_has_taker(server))
         return false;
+    server->room.is_ahead = has_room;
     server->room.is_accepting_paused = true;
     lc_accept_pause(server);
     keep_looking(server);
@@ -129,7 +142,7 @@ void lc_room_accept_all(struct lc_server *server)
 {
     if (!server->room.is_accepting_paused)
         return;
-    server->room.is_accepting_paused = false;
+    server->room.is_accepting_paused = server->room.is_ahead = false;
     lc_accept_resume(server);
 }
 

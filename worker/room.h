@@ -17,8 +17,8 @@ struct lc_room {
     uv_timer_t timer; /* while anything waits: looks whether siblings have room by now */
     struct lc_list waiting; /* connections with a request for which there was no room */
     bool is_looking;        /* the timer runs                                          */
-    bool
-        is_accepting_paused; /* new connections should be siblings'                     */
+    bool is_accepting_paused; /* new connections should be siblings'                   */
+    bool is_ahead; /* … because this worker has more than they              */
 };
 
 void lc_room_init(struct lc_server *server);
@@ -26,7 +26,8 @@ void lc_room_init(struct lc_server *server);
 /* The next request of an idle connection has come. True: it must not be read now. */
 bool lc_room_must_wait(struct lc_conn *conn);
 
-/* A new connection has come: leaves it to a sibling, if there is one with room. */
+/* A new connection has come. True: it is left to a sibling for a moment, because all threads are
+ * busy here, or because this worker has more connections than others. */
 bool lc_room_declines(struct lc_server *server);
 
 /* A passed connection has come: leaves it to a sibling if there is no room here. */

@@ -50,9 +50,8 @@ enum {
     LC_TURN_SIZE = 64 * 1024,  /* held answers of one loop turn                        */
     LC_COPY_MAX = 16 * 1024,   /* bodies up to this size are copied behind their head  */
     LC_QUEUE_HIGH = 64 * 1024, /* unsent bytes from which a controller has to wait    */
-    LC_HOLD_MAX_US = 500, /* an answer is held no longer than this while calls go on */
-    LC_LONG_CALL_US =
-        1000, /* so long others wait behind a call before they are helped  */
+    LC_HOLD_MAX_US = 500,   /* an answer is held no longer than this while calls go on */
+    LC_LONG_CALL_US = 1000, /* others wait no longer behind a call without help */
 };
 
 struct lc_acceptor {

@@ -25,6 +25,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { LEAD = 2 }; /* connections more than a sibling that are no imbalance yet */
+
 /* What a connection's descriptor does not tell, or not any more when its client has gone. Behind it
  * come the bytes that were read of it. */
 struct note {
@@ -78,11 +80,11 @@ bool lc_share_has_siblings(const struct lc_server *server)
     return false;
 }
 
-bool lc_share_has_taker(const struct lc_server *server)
+/* Whether one could begin a request now, and has less than so many connections. */
+static bool any_has_room(const struct lc_server *server, int64_t most)
 {
     const struct lc_scoreboard *board = server->inherit->scoreboard;
     uint32_t used = atomic_load_explicit(&board->used, memory_order_relaxed);
-    int64_t most = server->config->worker_connections;
     uint64_t now_us = lc_clock_us();
 
     for (uint32_t i = 0; i < used; i++)
@@ -90,6 +92,18 @@ bool lc_share_has_taker(const struct lc_server *server)
             has_room(&board->slots[i], most, now_us))
             return true;
     return false;
+}
+
+bool lc_share_has_taker(const struct lc_server *server)
+{
+    return any_has_room(server, server->config->worker_connections);
+}
+
+bool lc_share_is_ahead(const struct lc_server *server)
+{
+    unsigned mine = server->conn_count;
+
+    return mine > LEAD && any_has_room(server, (int64_t)(mine - mine / 8 - LEAD));
 }
 
 /* --- passing ---------------------------------------------------------------------------------- */
@@ -328,14 +342,24 @@ bool lc_share_take(struct lc_server *server)
     return true;
 }
 
-static void on_passed(uv_poll_t *poll, int status, int events)
+static void take_if_room(struct lc_server *server)
 {
-    struct lc_server *server = LC_CONTAINER(poll, struct lc_server, share.poll);
-
     if (lc_accept_is_full(server))
         lc_accept_pause(server);
     else if (!lc_room_declines_passed(server))
         lc_share_take(server);
+}
+
+void lc_share_take_turn(struct lc_server *server)
+{
+    server->share.is_due = false;
+    if (server->share.is_taking && lc_share_is_pending(server))
+        take_if_room(server);
+}
+
+static void on_passed(uv_poll_t *poll, int status, int events)
+{
+    take_if_room(LC_CONTAINER(poll, struct lc_server, share.poll));
 }
 
 bool lc_share_inherit(struct lc_server *server)

@@ -16,6 +16,7 @@ struct lc_server;
 struct lc_share {
     uv_poll_t poll; /* the queue has a connection for whoever is first */
     bool is_taking;
+    bool is_due; /* a call took its time: others may have been waiting in the queue */
     struct lc_list strangers; /* listeners that only siblings have               */
     struct lc_list passed;    /* connections gone, whose keeps must be released  */
 };
@@ -30,12 +31,18 @@ void lc_share_pause(struct lc_server *server);
 /* Serves the first connection in the queue; false when there is none. */
 bool lc_share_take(struct lc_server *server);
 
+/* After a long call what waits in the queue has its turn before what waits in the loop. */
+void lc_share_take_turn(struct lc_server *server);
+
 /* Before the worker leaves: takes what would be left behind. True if there was any. */
 bool lc_share_inherit(struct lc_server *server);
 
 /* Whether others serve beside this worker, and whether one of them could begin a request now. */
 bool lc_share_has_siblings(const struct lc_server *server);
 bool lc_share_has_taker(const struct lc_server *server);
+
+/* Whether one of them has room, and clearly fewer connections than this worker. */
+bool lc_share_is_ahead(const struct lc_server *server);
 
 /* Whether a passed connection still waits for its taker. */
 bool lc_share_is_pending(const struct lc_server *server);

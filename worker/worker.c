@@ -89,6 +89,7 @@ void lc_server_time_call(struct lc_server *server)
 
     if (now_us - server->now_us > SLOW_CALL_US) {
         server->slow_memory = SLOW_MEMORY;
+        server->share.is_due = true;
         uv_update_time(&server->loop); /* deadlines begin now, not before the call */
     } else if (server->slow_memory > 0) {
         server->slow_memory--;
