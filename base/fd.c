@@ -42,6 +42,15 @@ int lc_fd_set_cloexec(int fd, int on)
     return fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0);
 }
 
+int lc_fd_fill_standard(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", O_RDWR) != fd) /* the lowest that is free */
+            return -1;
+    return 0;
+}
+
 int lc_fd_write_all(int fd, const void *data, size_t len)
 {
     const char *at = data;

@@ -17,6 +17,10 @@ void lc_fd_close(int *fd);
 int lc_fd_set_nonblocking(int fd);
 int lc_fd_set_cloexec(int fd, int on);
 
+/* Opens /dev/null as those of stdin, stdout and stderr that are closed: the next file, or a
+ * client's connection, would take their place. 0, or -1 with errno. */
+int lc_fd_fill_standard(void);
+
 /* Writes everything, also after EINTR; 0, or -1 with errno. For blocking descriptors. */
 int lc_fd_write_all(int fd, const void *data, size_t len);
 

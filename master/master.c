@@ -346,6 +346,7 @@ int lc_master_main(int argc, char **argv, const struct lc_roles *roles)
     };
     struct lc_error err = {0};
 
+    lc_fd_fill_standard();
     lc_identity_init(argv[0]);
     lc_title_init(argc, argv);
     set_environment();

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from licorne import APPS, HELLO_MODULE, free_port, run
+from licorne import APPS, HELLO_MODULE, PROGRAM, free_port, run
+from waiting import wait_until
 
 PYTHON = ("--python", sys.executable)
 
@@ -192,3 +193,25 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path):
         f"Error: {config}:3: bind: 'x:y': 'y' is not a valid port number.",
         "Error: threads (--threads on the command line): 999 are too many: at most 128",
     ])
+
+
+# --- what the starter has left open ------------------------------------------------------------------
+
+@pytest.mark.parametrize("closed", ["0<&-", "0<&- 1>&-", "0<&- 1>&- 2>&-"])
+def test_standard_descriptors_may_be_closed(start, tmp_path, closed):
+    """Else a client's connection, or a pipe of the server's own, would become stdout."""
+    without = tmp_path / "licorne"
+    without.write_text(f'#!/bin/sh\nexec {PROGRAM} "$@" {closed}\n')
+    without.chmod(0o755)
+    server = start("--chdir", APPS, "served", program=without, wait=False)
+    wait_until(lambda: can_be_asked(server), 15, "an answer")
+    assert [os.readlink(f"/proc/{server.pid}/fd/{fd}") for fd in range(closed.count("&-"))] == \
+        ["/dev/null"] * closed.count("&-")
+    assert server.stop() == 0
+
+
+def can_be_asked(server):
+    try:
+        return server.get("/").status == 200
+    except OSError:
+        return False
