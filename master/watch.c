@@ -34,7 +34,9 @@ struct file {
 
 struct lc_watched_folder {
     char *path;
-    int number; /* inotify's; -1: not watched */
+    int number;   /* inotify's; -1: not watched */
+    dev_t device; /* what it watches: a path may come to mean another folder */
+    ino_t inode;
     struct file *files;
     size_t count, room;
 };
@@ -97,8 +99,8 @@ static bool is_source(const char *name)
     return name[0] != '.' && len > 3 && strcmp(name + len - 3, ".py") == 0;
 }
 
-static void on_event(struct lc_watch *watch, struct lc_watched_folder *folder,
-                     const char *name)
+static void on_file_event(struct lc_watch *watch, struct lc_watched_folder *folder,
+                          const char *name)
 {
     struct file *file = find_file(folder, name);
 
@@ -118,22 +120,52 @@ static void poll_instead(struct lc_watch *watch, const char *why)
     watch->polls = true;
 }
 
-/* The folder may have been replaced by another of its name. */
 static void watch_folder(struct lc_watch *watch, struct lc_watched_folder *folder)
 {
+    struct stat about = {0};
+
     if (watch->polls || folder->number >= 0)
         return;
+    stat(folder->path,
+         &about); /* first: what is exchanged meanwhile is seen by the next look */
+    folder->device = about.st_dev;
+    folder->inode = about.st_ino;
     folder->number = inotify_add_watch(watch->fd, folder->path, events_of_interest);
     if (folder->number < 0 && errno != ENOENT && errno != ENOTDIR)
         poll_instead(watch, strerror(errno));
 }
 
-static struct lc_watched_folder *by_number(struct lc_watch *watch, int number)
+static struct lc_watched_folder *folder_of(struct lc_watch *watch, const char *path,
+                                           size_t len)
 {
     for (size_t i = 0; i < watch->count; i++)
-        if (watch->folders[i].number == number)
+        if (strlen(watch->folders[i].path) == len &&
+            memcmp(watch->folders[i].path, path, len) == 0)
             return &watch->folders[i];
-    return NULL;
+    if (watch->count == watch->room) {
+        watch->room = watch->room == 0 ? 64 : watch->room * 2;
+        watch->folders = lc_realloc(watch->folders,
+                                    watch->room * sizeof(*watch->folders));
+    }
+    struct lc_watched_folder *folder = &watch->folders[watch->count++];
+    *folder = (struct lc_watched_folder){.path = lc_strndup(path, len), .number = -1};
+    watch_folder(watch, folder);
+    return folder;
+}
+
+/* A package that is missing may be about to come: its files will be minded as well. An empty
+ * folder is none yet, though Python would take it for one. */
+static void on_folder_event(struct lc_watch *watch, const struct lc_watched_folder *in,
+                            const char *name)
+{
+    if (!watch->minds_newcomers || name[0] == '.' || strcmp(name, "__pycache__") == 0)
+        return;
+    LC_AUTOFREE char *path = lc_printf("%s/%s", in->path, name);
+    LC_AUTOFREE char *first = lc_printf("%s/__init__.py", path);
+    const struct lc_watched_folder *folder = folder_of(watch, path, strlen(path));
+
+    if (access(first, F_OK) == 0)
+        note_change(watch, folder, "__init__.py");
 }
 
 /* Events were lost: any file may have changed. */
@@ -143,16 +175,27 @@ static void note_flood(struct lc_watch *watch)
         note_change(watch, &watch->folders[0], "(many files)");
 }
 
+static void on_event(struct lc_watch *watch, size_t which,
+                     const struct inotify_event *event)
+{
+    struct lc_watched_folder *folder = &watch->folders[which];
+
+    if (event->mask & IN_IGNORED)
+        folder->number = -1;
+    else if (event->len > 0 && (event->mask & IN_ISDIR))
+        on_folder_event(watch, folder, event->name);
+    else if (event->len > 0)
+        on_file_event(watch, folder, event->name);
+}
+
 static void take_event(struct lc_watch *watch, const struct inotify_event *event)
 {
-    struct lc_watched_folder *folder = by_number(watch, event->wd);
-
     if (event->mask & IN_Q_OVERFLOW)
         note_flood(watch);
-    else if (folder != NULL && (event->mask & IN_IGNORED))
-        folder->number = -1;
-    else if (folder != NULL && event->len > 0)
-        on_event(watch, folder, event->name);
+    /* Paths that lead to the same folder through links share a number. */
+    for (size_t i = 0; i < watch->count; i++)
+        if (watch->folders[i].number == event->wd)
+            on_event(watch, i, event);
 }
 
 static void on_mail(uv_poll_t *mail, int status, int events)
@@ -183,24 +226,6 @@ static void open_inotify(struct lc_watch *watch, uv_loop_t *loop)
 }
 
 /* --- files --------------------------------------------------------------------------------- */
-
-static struct lc_watched_folder *folder_of(struct lc_watch *watch, const char *path,
-                                           size_t len)
-{
-    for (size_t i = 0; i < watch->count; i++)
-        if (strlen(watch->folders[i].path) == len &&
-            memcmp(watch->folders[i].path, path, len) == 0)
-            return &watch->folders[i];
-    if (watch->count == watch->room) {
-        watch->room = watch->room == 0 ? 64 : watch->room * 2;
-        watch->folders = lc_realloc(watch->folders,
-                                    watch->room * sizeof(*watch->folders));
-    }
-    struct lc_watched_folder *folder = &watch->folders[watch->count++];
-    *folder = (struct lc_watched_folder){.path = lc_strndup(path, len), .number = -1};
-    watch_folder(watch, folder);
-    return folder;
-}
 
 static struct file *add_to(struct lc_watched_folder *folder, const char *name)
 {
@@ -265,15 +290,34 @@ static void look_at_files(struct lc_watch *watch, struct lc_watched_folder *fold
     }
 }
 
-/* What inotify cannot tell: new matches of patterns, folders that come back, and everything where
- * there is no inotify. */
+/* Inotify watches the folder that the path meant once. It may have gone and come back, or a link
+ * or a renamed folder may have taken its place. */
+static void look_at_folder(struct lc_watch *watch, struct lc_watched_folder *folder)
+{
+    bool is_watched = folder->number >= 0;
+    struct stat about;
+    bool is_there = stat(folder->path, &about) == 0;
+
+    if (is_there ? is_watched && about.st_ino == folder->inode &&
+                       about.st_dev == folder->device
+                 : !is_watched)
+        return;
+    if (is_watched)
+        inotify_rm_watch(watch->fd, folder->number);
+    folder->number = -1;
+    watch_folder(watch, folder);
+    look_at_files(watch, folder);
+}
+
+/* What inotify cannot tell: new matches of patterns, folders that are others now, and everything
+ * where there is no inotify. */
 static void look(struct lc_watch *watch)
 {
     for (size_t i = 0; i < watch->count; i++) {
         if (watch->polls)
             look_at_files(watch, &watch->folders[i]);
-        else if (watch->folders[i].number < 0)
-            watch_folder(watch, &watch->folders[i]);
+        else
+            look_at_folder(watch, &watch->folders[i]);
     }
     for (size_t i = 0; i < watch->patterns->count; i++)
         add_pattern(watch, i);

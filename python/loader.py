@@ -578,8 +578,9 @@ def sources():
         _named.add(path)
         if path.endswith((".pyc", ".pyo")):
             path = path[:-1]
-        path = os.path.realpath(path)
-        if os.path.isfile(path):
-            found.append(path)
+        # Its own file may be changed, or the link that leads there.
+        for way in {os.path.abspath(path), os.path.realpath(path)}:
+            if os.path.isfile(way):
+                found.append(way)
     del _broken[:]
     return found

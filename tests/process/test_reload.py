@@ -99,6 +99,7 @@ def test_an_application_that_is_broken_at_the_start_is_shown_and_watched(
     server = start("--reload", "--chdir", project, *worker, "app")
     wait_until(lambda: message in server.get("/").body, 10, "the traceback")
     assert server.get("/").status == 500
+    time.sleep(0.5)  # nobody types faster than the master begins to watch
     if b"missing_neighbour" in message:
         change(project / "missing_neighbour.py", "")
         wait_for_answer(server, b"")
@@ -171,3 +172,54 @@ def test_a_wrong_engine_is_refused():
     done = run("--reload-engine", "magic", "--check-config", HELLO_MODULE)
     assert done.returncode == 1
     assert "'magic' is none of auto, poll, inotify" in done.stderr
+
+
+@pytest.fixture
+def package(project):
+    """The part is a package, in a folder of its own."""
+    (project / "part.py").unlink()
+    folder = project / "part"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("text = b'one'\n")
+    return folder
+
+
+def test_a_folder_that_goes_and_comes_back_later_is_watched_again(start, project, package):
+    server = start("--reload", "--chdir", project, "app")
+    wait_for_answer(server, b"one")
+    wait_until(lambda: shutil.rmtree(package, ignore_errors=True) or
+               "Not reloaded" in server.stderr, 15, "a reload without the package")
+    time.sleep(1.5)  # it has given up looking for the folder
+    package.mkdir()
+    (package / "__init__.py").write_text("text = b'two'\n")
+    wait_for_answer(server, b"two")
+    change(package / "__init__.py", "text = b'three'\n")
+    wait_for_answer(server, b"three")
+
+
+def test_a_missing_package_is_awaited(start, project):
+    (project / "part.py").unlink()
+    server = start("--reload", "--chdir", project, "app", wait=False)
+    server.wait_for_log("No module named 'part'")
+    time.sleep(0.5)
+    (project / "part").mkdir()
+    time.sleep(0.5)
+    (project / "part" / "__init__.py").write_text("text = b'one'\n")
+    wait_for_answer(server, b"one")
+
+
+def test_a_link_or_a_folder_that_is_exchanged_is_a_change(start, project, package):
+    package.rename(project / "v1")
+    shutil.copytree(project / "v1", project / "v2")
+    shutil.copytree(project / "v1", project / "v3")
+    for name in ("v2", "v3"):
+        (project / name / "__init__.py").write_text(f"text = b'{name}'\n")
+    package.symlink_to("v1")
+    server = start("--reload", "--chdir", project, "app")
+    wait_for_answer(server, b"one")
+    (project / "new").symlink_to("v2")
+    (project / "new").rename(package)
+    wait_for_answer(server, b"v2")
+    package.rename(project / "away")
+    (project / "v3").rename(package)
+    wait_for_answer(server, b"v3")
