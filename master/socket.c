@@ -34,8 +34,10 @@ static int resolve(const struct lc_address *address, struct addrinfo **found,
     int rc = getaddrinfo(host, port, &hints, found);
 
     if (rc != 0)
-        return lc_error_set(err, LC_E_CONFIG, "host '%s': %s", host,
-                            rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
+        return lc_error_set(err, LC_E_CONFIG, "host '%s': %s%s%s", host,
+                            rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc),
+                            *host == '/' ? "; a unix socket is unix:" : "",
+                            *host == '/' ? host : "");
     return 0;
 }
 
@@ -72,6 +74,11 @@ static int bind_tcp(const struct addrinfo *to, bool shares_port, struct lc_error
     return lc_fd_take(&fd);
 }
 
+static bool is_number(const char *text)
+{
+    return *text != '\0' && text[strspn(text, "0123456789")] == '\0';
+}
+
 int lc_socket_tcp(const struct lc_address *address, bool shares_port,
                   struct lc_error *err)
 {
@@ -80,6 +87,12 @@ int lc_socket_tcp(const struct lc_address *address, bool shares_port,
     if (resolve(address, &found, err) < 0)
         return -1;
     int fd = bind_tcp(found, shares_port, err);
+    if (fd < 0 && err->sys == EADDRNOTAVAIL && is_number(address->host))
+        lc_error_set(err, LC_E_CONFIG,
+                     "bind: %s; %s is taken for a host; the port %s of all addresses is "
+                     ":%s",
+                     strerror(EADDRNOTAVAIL), address->host, address->host,
+                     address->host);
     freeaddrinfo(found);
     return fd;
 }
@@ -132,6 +145,16 @@ int lc_socket_make_way(const char *path, struct lc_error *err)
     return remove_stale(&name, err);
 }
 
+static int cannot_bind(const struct sockaddr_un *name, struct lc_error *err)
+{
+    const char *slash = strrchr(name->sun_path, '/');
+
+    if (errno == ENOENT && slash != NULL && slash != name->sun_path)
+        return lc_error_set(err, LC_E_CONFIG, "there is no directory %.*s",
+                            (int)(slash - name->sun_path), name->sun_path);
+    return lc_error_sys(err, "bind");
+}
+
 static int give_to_user(const char *path, const struct lc_config *config,
                         struct lc_error *err)
 {
@@ -161,7 +184,7 @@ int lc_socket_unix(const struct lc_address *address, const struct lc_config *con
     int rc = bind(fd, (const struct sockaddr *)&name, sizeof(name));
     umask(kept);
     if (rc < 0)
-        return lc_error_sys(err, "bind");
+        return cannot_bind(&name, err);
     if (give_to_user(name.sun_path, config, err) < 0) {
         unlink(name.sun_path);
         return -1;

@@ -95,6 +95,18 @@ def test_a_port_in_use_is_named_after_five_attempts():
     assert error_lines(done.stderr)[-1].endswith(f"Can't connect to ('127.0.0.1', {port})")
 
 
+@pytest.mark.parametrize("bind, words", [
+    ("80", "80 is taken for a host; the port 80 of all addresses is :80"),
+    ("/run/shop.sock", "a unix socket is unix:/run/shop.sock"),
+    ("unix:/nowhere/shop.sock", "there is no directory /nowhere"),
+])
+def test_an_address_that_was_meant_otherwise_gets_a_hint(bind, words):
+    done = run("-b", bind, "served", folder=APPS)
+    assert done.returncode == 1
+    [error] = error_lines(done.stderr)
+    assert f"bind = {bind}: " in error and words in error
+
+
 def test_the_environment_and_the_command_line_are_sources_too(tmp_path):
     (tmp_path / "licorne.ini").write_text("[server]\nworkers = 2\ntimeout = 10\nbacklog = 7\n")
     done = run("--print-config", "-c", "licorne.ini", "-w", "4", *PYTHON, "--chdir", APPS, "served",
