@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 
 import pytest
 
@@ -30,7 +31,7 @@ def place(tmp_path):
 
 @pytest.fixture
 def site(place, request):
-    """site(LINE, CONFIGURATION, environment…) is the running server; stopped and checked after."""
+    """site(LINE, CONFIGURATION, environment…) is the running server, which is stopped at the end."""
     servers = request.node.licorne_servers = []
 
     def site(line, conf=None, waits=True, **env):
@@ -55,13 +56,13 @@ def workers(count):
 
 
 def listens(*hosts):
+    """On the ports of its text, in their order; the last is that of all others."""
     def check(server):
         server.wait_for_log("Listening at: ")
-        addresses = re.search(r"Listening at: (\S+)", server.stderr)[1].split(",")
-        assert addresses == [f"http://{host}:{port}" for host, port in
-                             zip(hosts, server.place.ports.values())] + [
-                                 f"http://{host}:{server.address[1]}" for host in
-                                 hosts[len(server.place.ports):]]
+        ports = list(server.place.ports.values()) or [server.address[1]]
+        ports += ports[-1:] * (len(hosts) - len(ports))
+        assert re.search(r"Listening at: (\S+)", server.stderr)[1] == ",".join(
+            f"http://{host}:{port}" for host, port in zip(hosts, ports))
     return check
 
 
@@ -248,10 +249,12 @@ LINES = [
          refuses(*[("A", "b")] * 3, status=431), refuses(("A", "b"), status=200)),
     line("gunicorn --backlog 512 --worker-connections 100 --no-sendfile --reuse-port main:app",
          workers(1), tells(scheme="http")),
+    line("gunicorn app:app -k sync -t 120 --no-control-socket --capture-output -R", workers(1),
+         lambda server: check_items({"has": "Control socket" in server.stderr}, {"has": False})),
     line("gunicorn -c python:myproject.config.gunicorn main:app",
          workers(CPUS + 1), tells(threads=True)),
-    line("gunicorn --config gunicorn.conf.py main:app -w 1", workers(1), logs("Worker spawned (pid: "),
-         environment(SPAM="eggs", DJANGO_SECRET_KEY="something"), conf="example.py"),
+    line("gunicorn --config gunicorn.conf.py main:app -w 1", workers(1),
+         logs("Worker spawned (pid: "), environment(SPAM="eggs", DJANGO_SECRET_KEY="something"), conf="example.py"),
     line("gunicorn main:app", workers(3), listens("0.0.0.0"),
          env={"GUNICORN_CMD_ARGS": "--bind=0.0.0.0:8000 --workers=3"},
          name='GUNICORN_CMD_ARGS="--bind=… --workers=3" gunicorn main:app'),
@@ -398,6 +401,19 @@ def test_a_service_makes_its_own_socket_and_shuts_others_out(place):
     assert not (place.site / "myproject.sock").exists()
 
 
+def test_a_file_may_name_a_unix_socket(place):
+    place.configuration("server.py")
+    server = Site(place, "gunicorn main:app", address=str(place.root / "tmp/gunicorn.sock"))
+    try:
+        server.wait_until_serving().wait_for_workers(2 * CPUS + 1)
+        assert server.told()["environ"]["REMOTE_ADDR"] == ""
+        wait_until(lambda: '"GET / HTTP/1.1" 200' in server.stdout, 10, "an access line")
+        assert "[DEBUG] " in server.stderr
+        assert server.stop() == 0
+    finally:
+        server.kill()
+
+
 def test_a_notify_service_is_ready_when_it_serves_and_reloads_by_hup(place, site):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(place.root / "notify"))
@@ -494,12 +510,18 @@ FILES = [
          has_file("log/gunicorn/dev.log", r"\[DEBUG\] "),
          has_file("run/gunicorn/dev.pid", "^{pid}$"), conf="development.py",
          name="development.py"),
-    line("gunicorn main:app", workers(2), listens("0.0.0.0"), access(COMMON), lambda server: check_items(json.loads(server.stdout.splitlines()[0]),
-                                                    {"workers": 2, "host": "0.0.0.0"}),
+    line("gunicorn main:app", workers(2), listens("0.0.0.0"), access(COMMON),
+         lambda server: check_items(json.loads(server.stdout.splitlines()[0]),
+                                    {"workers": 2, "host": "0.0.0.0"}),
          conf="docker.py", env={"PORT": "{port}", "WEB_CONCURRENCY": "2"}, name="docker.py"),
     line("gunicorn main:app", workers(3), tells(threads=True), access(COMMON),
          conf="environment.py", env={"GUNICORN_WORKERS": "3", "GUNICORN_THREADS": "2",
                                      "GUNICORN_ACCESSLOG": "-"}, name="environment.py"),
+    line("gunicorn main:app", workers(4), tells(threads=True), environment(SPAM="eggs"),
+         listens("127.0.0.1", "[::1]"), conf="flask.py", name="flask.py"),
+    line("gunicorn main:app", server_field(None), lambda server: uuid.UUID(
+        server.told()["environ"]["HTTP_X_REQUEST_ID"]), conf="request_ids.py",
+         name="request_ids.py"),
     line("gunicorn main:app", server_field("undisclosed"), conf="hidden.py", name="hidden.py"),
     line("gunicorn main:app", replaces_workers, conf="leaky.py", name="leaky.py"),
     line("gunicorn main:app", keeps_idle_connections(2.5), tells(threads=True),

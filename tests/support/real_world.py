@@ -32,8 +32,8 @@ class Place:
         self.site = self.root / "site"
         self.ports = {}
         shutil.copytree(TEXTS / "site", self.site)
-        for name in ("log", "log/gunicorn", "run", "run/gunicorn", "certs", "private", "bin", "tmp"):
-            (self.root / name).mkdir()
+        for name in ("bin", "log/gunicorn", "run/gunicorn", "certs", "private", "tmp"):
+            (self.root / name).mkdir(parents=True)
         for name in ("gunicorn", "licorne-gunicorn", "licorne"):
             (self.root / "bin" / name).symlink_to(OURS if "gunicorn" in name else PROGRAM)
 

@@ -1,0 +1,19 @@
+bind = ["127.0.0.1:5000", "[::1]:5000"]
+workers = 4
+threads = 2
+worker_class = "gthread"
+worker_connections = 1000
+keepalive = 2
+daemon = False
+raw_env = ["DJANGO_SECRET_KEY=something", "SPAM=eggs"]
+pidfile = None
+umask = 0
+user = None
+group = None
+tmp_upload_dir = None
+errorlog = "-"
+loglevel = "info"
+accesslog = None
+access_log_format = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
+proc_name = None
+spew = False
