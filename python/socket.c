@@ -5,7 +5,9 @@
 #include <licorne/request.h>
 #include <licorne/tls.h>
 
+#include <fcntl.h>
 #include <stdbool.h>
+#include <unistd.h>
 
 struct connection {
     PyObject_HEAD struct lc_request *request; /* NULL: none is in hand */
@@ -59,18 +61,34 @@ static PyObject *describe_tls(const struct lc_tls_info *tls)
 {
     if (tls == NULL)
         return lc_py_none();
-    return Py_BuildValue("(sssizNy#)", tls->version, tls->cipher, tls->cipher_version,
-                         tls->cipher_bits, tls->alpn, PyBool_FromLong(tls->is_resumed),
-                         tls->peer_certificate.at == NULL ? "" : tls->peer_certificate.at,
-                         (Py_ssize_t)tls->peer_certificate.len);
+    const struct lc_slice *der = &tls->peer_certificate;
+    PyObject *certificate = PyBytes_FromStringAndSize(der->at, (Py_ssize_t)der->len);
+    return certificate == NULL
+               ? NULL
+               : Py_BuildValue("(sssizNN)", tls->version, tls->cipher,
+                               tls->cipher_version, tls->cipher_bits, tls->alpn,
+                               PyBool_FromLong(tls->is_resumed), certificate);
 }
 
-static PyObject *make(const struct lc_endpoints *ends)
+/* Another thread may ask, while the request ends in its own: once Python runs, the connection may
+ * go, and its descriptor's number be that of another client. What is needed of it is taken before. */
+static PyObject *make(struct lc_request *request)
 {
-    PyObject *function = lc_loader_get("open_connection");
-    PyObject *tls = function == NULL ? NULL : describe_tls(ends->tls);
+    const struct lc_endpoints *ends = lc_request_endpoints(request);
+    int own = fcntl(ends->socket, F_DUPFD_CLOEXEC, 0);
 
-    return tls == NULL ? NULL : PyObject_CallFunction(function, "iN", ends->socket, tls);
+    if (own < 0)
+        return PyErr_SetFromErrno(PyExc_OSError);
+    /* The client must not wait for ours to be closed as well. */
+    lc_request_keep(request)->has_duplicate = true;
+
+    PyObject *tls = describe_tls(ends->tls);
+    PyObject *function = tls == NULL ? NULL : lc_loader_get("open_connection");
+    PyObject *real = function == NULL ? NULL
+                                      : PyObject_CallFunction(function, "iO", own, tls);
+    Py_XDECREF(tls);
+    close(own); /* the socket has one of its own */
+    return real;
 }
 
 /* Borrowed; NULL with an exception. */
@@ -84,9 +102,13 @@ static PyObject *real_of(struct connection *self)
         return NULL;
     }
 
-    self->real = make(lc_request_endpoints(self->request));
-    if (self->real != NULL) /* the client must not wait for ours to be closed as well */
-        lc_request_keep(self->request)->has_duplicate = true;
+    PyObject *real = make(self->request);
+    if (self->real == NULL) {
+        self->real = real;
+    } else { /* another thread was faster */
+        PyErr_Clear();
+        Py_XDECREF(real);
+    }
     return self->real;
 }
 

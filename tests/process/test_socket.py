@@ -69,6 +69,25 @@ def test_a_connection_has_one_for_all_its_requests(serve_sockets):
         assert [ask(client, "same") for _ in range(3)] == [[True], [True] * 2, [True] * 3]
 
 
+def test_a_thread_may_ask_while_its_request_ends(serve_sockets):
+    server = serve_sockets()
+    with server.client() as client:
+        pid = ask(client, "outlives")
+        time.sleep(0.6)
+        peer = client.socket.getsockname()
+        assert ask(client, "has_outlived") == (pid, [peer])
+
+
+def test_a_thread_that_asks_too_slowly_meets_no_other_client(serve_sockets):
+    server = serve_sockets()
+    with server.client() as client:
+        pid = ask(client, "outlives")
+    with server.client() as other:
+        assert other.get("/ends").status == 200
+        time.sleep(0.6)
+        assert ask(other, "has_outlived") == (pid, ["gone"])
+
+
 def test_who_asks_when_the_request_is_over_is_told_so(serve_sockets):
     server = serve_sockets()
     with server.client() as client, server.client() as other:

@@ -1,11 +1,12 @@
 """What gunicorn.socket is asked for: the path names the question, the answer is its repr."""
+import builtins
 import os
 import socket
 import struct
 import threading
 import time
 
-kept, unasked = [], []
+kept, unasked, outlived = [], [], []
 
 
 def application(environ, start_response):
@@ -115,10 +116,37 @@ def thread(sock, environ):
     return found == [sock.getpeername()]
 
 
+def outlives(sock, environ):
+    """Another thread is the first to ask, and is not done when the request is."""
+    find = builtins.__import__
+
+    def slowly(name, *arguments, **options):
+        if name == "socket":
+            time.sleep(0.3)
+        return find(name, *arguments, **options)
+
+    def ask():
+        builtins.__import__ = slowly
+        try:
+            outlived.append(sock.getpeername())
+        except OSError:
+            outlived.append("gone")
+        finally:
+            builtins.__import__ = find
+
+    threading.Thread(target=ask).start()
+    time.sleep(0.1)
+    return os.getpid()
+
+
+def has_outlived(sock, environ):
+    return os.getpid(), outlived
+
+
 def scheme(sock, environ):
     return environ["wsgi.url_scheme"], sorted(k for k in environ if "SSL" in k or "HTTPS" in k)
 
 
 QUESTIONS = {function.__name__: function for function in (
     ends, descriptor, options, blocking, tls, certificate, der, receive, absent, same, later,
-    keep, closed, close, thread, scheme, slow, ends_at)}
+    keep, closed, close, thread, scheme, slow, ends_at, outlives, has_outlived)}
