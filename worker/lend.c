@@ -674,7 +674,8 @@ bool lc_lender_stop(struct lc_lender *lender, unsigned limit_ms)
     lender->is_quitting = true;
     if (!lc_threads_stop(lender->threads, limit_ms))
         return false;
-    /* From here on the application has one thread again: this one. */
+    /* From here on the application has one thread again: this one. What comes back unfinished
+     * ends here. */
     lender->is_open = false;
     lc_threads_hear(lender->threads);
     lc_parcels_drop(&lender->garbage);

@@ -353,7 +353,6 @@ bool lc_threads_stop(struct lc_threads *pool, unsigned limit_ms)
         pthread_join(pool->threads[i].id, NULL);
     uv_close((uv_handle_t *)&pool->bell, NULL);
     uv_close((uv_handle_t *)&pool->watch, NULL);
-    lc_threads_hear(pool);
     return true;
 }
 

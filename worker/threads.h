@@ -61,8 +61,9 @@ void lc_threads_hear(struct lc_threads *threads);
 /* The loop has nothing more to do for now. */
 void lc_threads_before_sleep(struct lc_threads *threads);
 
-/* Lets the threads finish the queue and end, for at most so long. False: some of them still
- * are at work, and always will be; the process can only exit. */
+/* Lets the threads finish the queue and end, for at most so long; lc_threads_hear has what they
+ * posted last. False: some of them still are at work, and always will be; the process can only
+ * exit. */
 bool lc_threads_stop(struct lc_threads *threads, unsigned limit_ms);
 
 /* After a stop that said true, when the loop has been closed. */

@@ -269,6 +269,9 @@ static void stopping_finishes_the_queue(void **state)
     for (unsigned i = 0; i < 100; i++)
         push(office, i, 2);
     assert_true(lc_threads_stop(office->threads, 10000));
+    assert_int_equal(office->back,
+                     0); /* told when the owner knows that they have ended */
+    lc_threads_hear(office->threads);
     assert_int_equal(office->back, 100);
     assert_int_equal(office->ends, THREADS);
     uv_close((uv_handle_t *)&office->before_sleep, NULL);
