@@ -8,6 +8,7 @@
 #include <licorne/error.h>
 #include <licorne/response.h>
 
+#include <stdbool.h>
 #include <string.h>
 
 struct early_hints {
@@ -83,9 +84,14 @@ static PyObject *send(struct lc_request *request, PyObject *headers)
     return lc_py_none();
 }
 
+static bool is_too_late(const struct early_hints *hints)
+{
+    return hints->exchange == NULL || lc_response_is_started(hints->exchange->request);
+}
+
 static PyObject *call(PyObject *self, PyObject *args, PyObject *names)
 {
-    const struct lc_exchange *x = ((struct early_hints *)self)->exchange;
+    const struct early_hints *hints = (const struct early_hints *)self;
     PyObject *headers;
 
     if (names != NULL && PyDict_Size(names) > 0) {
@@ -94,14 +100,21 @@ static PyObject *call(PyObject *self, PyObject *args, PyObject *names)
     }
     if (!PyArg_ParseTuple(args, "O:wsgi.early_hints", &headers))
         return NULL;
-    if (x == NULL || lc_response_is_started(x->request))
+    if (is_too_late(hints))
         return lc_py_none();
-    if (lc_fork_is_child() || !x->is_inside) {
+    if (lc_fork_is_child() || !hints->exchange->is_inside) {
         PyErr_SetString(PyExc_RuntimeError, "wsgi.early_hints can be called only while "
                                             "the application is being called");
         return NULL;
     }
-    return send(x->request, headers);
+    /* A generator runs Python code: if this is another thread, the request may end meanwhile. */
+    PyObject *fields = PySequence_Tuple(headers);
+    if (fields == NULL)
+        return NULL;
+    PyObject *result = is_too_late(hints) ? lc_py_none()
+                                          : send(hints->exchange->request, fields);
+    Py_DECREF(fields);
+    return result;
 }
 
 int lc_early_hints_open(void)

@@ -36,6 +36,16 @@ def test_hints_leave_at_once(server):
         assert client.response().status == 200
 
 
+def test_a_hint_that_outlives_its_request_reaches_nobody(server):
+    with server.client() as client, server.client() as other:
+        client.send(get("/outlived"))
+        assert client.response().status == 200
+        other.send(get("/sleeps"))
+        assert other.response().status == 200
+        client.send(get("/late"))
+        assert client.response().body == b"here"
+
+
 def test_hints_may_follow_start_response_and_not_the_head(server):
     with server.client() as client:
         client.send(get("/behind_start_response"))

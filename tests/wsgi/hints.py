@@ -1,4 +1,5 @@
 """Applications that send 103 Early Hints."""
+import threading
 import time
 
 
@@ -41,6 +42,22 @@ def split(environ, start_response):
 def reads(environ, start_response):
     environ["wsgi.early_hints"]([("Link", "</style.css>")])
     return ok(start_response, environ["wsgi.input"].read())
+
+
+def outlived(environ, start_response):
+    """The hint of another thread takes longer than the request."""
+    def slowly():
+        time.sleep(0.3)
+        yield "Link", "</style.css>"
+
+    threading.Thread(target=environ["wsgi.early_hints"], args=(slowly(),)).start()
+    time.sleep(0.1)
+    return ok(start_response)
+
+
+def sleeps(environ, start_response):
+    time.sleep(0.6)
+    return ok(start_response)
 
 
 def application(environ, start_response):
