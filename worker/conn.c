@@ -25,7 +25,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { DRAIN_QUIET_MS = 250 }; /* see lc_conn_drain */
+enum { DRAIN_QUIET_MS = 500 }; /* see lc_conn_drain */
 
 /* --- deadlines and events -------------------------------------------------------------- */
 

@@ -59,7 +59,7 @@ uint64_t lc_server_patience(const struct lc_server *server, enum lc_deadline kin
     case LC_DEADLINE_BODY: return (uint64_t)config->body_timeout * 1000;
     case LC_DEADLINE_WRITE: return (uint64_t)config->write_timeout * 1000;
     case LC_DEADLINE_IDLE: return (uint64_t)config->keepalive * 1000;
-    case LC_DEADLINE_DRAIN: return 250;
+    case LC_DEADLINE_DRAIN: return 500;
     case LC_DEADLINE_LAST: return 1000;
     case LC_DEADLINE_LINGER: return 2000;
     case LC_DEADLINE_COUNT: break;
