@@ -15,4 +15,4 @@ const char *lc_identity_version(void);
 /* "Server: licorne\r\n". The name in it can be changed (Gunicorn's gunicorn.SERVER); one that is no
  * field value is left out. */
 struct lc_slice lc_identity_server_field(void);
-void lc_identity_set_server(const char *name);
+void lc_identity_set_server(const char *server);

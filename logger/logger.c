@@ -47,9 +47,11 @@ struct logger {
 /* lc_log has no place for a context. */
 static struct logger *the;
 
+/* What it says about its own destinations is counted by nobody. */
 static void on_own_record(enum lc_stream_id stream, struct lc_slice text)
 {
-    lc_streams_report(&the->streams, text);
+    if (stream == LC_STREAM_ERROR)
+        lc_streams_report(&the->streams, text);
 }
 
 /* --- records ------------------------------------------------------------------------------ */

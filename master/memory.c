@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { CHECK_EVERY_MS = 1000 };
@@ -31,9 +32,8 @@ static uint64_t resident(pid_t pid)
         return 0;
     text[len] = '\0';
 
-    unsigned long long total, pages;
-    if (sscanf(text, "%llu %llu", &total, &pages) != 2)
-        return 0;
+    const char *second = strchr(text, ' '); /* the first is what it could use */
+    uint64_t pages = second == NULL ? 0 : strtoull(second, NULL, 10);
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 

@@ -21,7 +21,8 @@
 static pid_t pid_in(const char *path)
 {
     char text[32];
-    LC_AUTOCLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+    LC_AUTOCLOSE int fd = open(path, O_RDONLY | O_CLOEXEC |
+                                         O_NONBLOCK); /* a FIFO must not stop us */
 
     if (fd < 0)
         return errno == ENOENT ? 0 : -1;

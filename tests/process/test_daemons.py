@@ -173,6 +173,16 @@ def test_warnings_are_counted_also_when_the_level_hides_them(serve, daemon):
     log.wait_for("gunicorn.log.warning:1|c|@1.0")
 
 
+def test_metrics_are_no_lines_of_the_log(serve, daemon, tmp_path):
+    log, address = statsd_of(daemon)
+    server = serve("--statsd-host", address, "--log-syslog",
+                   "--log-syslog-to", f"unix://{tmp_path}/nowhere")
+    server.wait_for_log("cannot write to unix://")
+    log.wait_for("gunicorn.workers:1|g")
+    assert server.stop() == 0
+    assert "|c|@1.0" not in server.stderr
+
+
 def test_a_reload_turns_statsd_on(serve, daemon, tmp_path):
     log, address = statsd_of(daemon)
     config = tmp_path / "licorne.ini"

@@ -108,7 +108,8 @@ static void they_are_taken_in_the_order_in_which_they_came(void **state)
             lc_passing_send(ends[LC_PASSING_GIVE], numbered, sizeof(numbered), 0), 0);
     }
     for (char number = '1'; number <= '3'; number++) {
-        LC_AUTOCLOSE int fd = receive(ends, got);
+        int fd = receive(ends, got);
+        lc_fd_close(&fd);
         assert_int_equal(got[0], number);
     }
 }

@@ -105,6 +105,15 @@ static void a_dead_process_and_nonsense_are_replaced(void **state)
     }
 }
 
+static void a_fifo_is_not_waited_for(void **state)
+{
+    assert_int_equal(mkfifo(path, 0600), 0);
+    alarm(10); /* ends the test if it does */
+    assert_int_equal(lc_pidfile_create(path, 1234567, NULL), 0);
+    alarm(0);
+    assert_content("1234567\n");
+}
+
 static void our_own_file_is_left_alone(void **state)
 {
     given_content("1234567");
@@ -138,6 +147,7 @@ int main(void)
         IN_A_FOLDER(it_holds_the_pid_and_can_be_read_by_all),
         IN_A_FOLDER(a_living_process_keeps_its_file),
         IN_A_FOLDER(a_dead_process_and_nonsense_are_replaced),
+        IN_A_FOLDER(a_fifo_is_not_waited_for),
         IN_A_FOLDER(our_own_file_is_left_alone),
         IN_A_FOLDER(only_our_own_file_is_removed),
         cmocka_unit_test(a_missing_folder_is_named),
