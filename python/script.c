@@ -356,9 +356,21 @@ static void script_attend(void)
 
 static bool was_parked_before_fork;
 
+/* What was printed and waits in a buffer would be printed by each child again. */
+static void flush_output(void)
+{
+    PyObject *function = lc_loader_get("flush_output");
+    PyObject *none = function == NULL ? NULL : PyObject_CallFunction(function, NULL);
+
+    if (none == NULL)
+        PyErr_Print();
+    Py_XDECREF(none);
+}
+
 static void before_fork(void)
 {
     was_parked_before_fork = enter();
+    flush_output();
     PyOS_BeforeFork();
 }
 

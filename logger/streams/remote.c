@@ -32,6 +32,8 @@ struct remote {
 static int resolve(struct remote *remote)
 {
     struct addrinfo hints = {
+        /* A name stands for IPv4, as with Gunicorn and in `bind`; IPv6 is given as a literal. */
+        .ai_family = strchr(remote->at.host, ':') != NULL ? AF_INET6 : AF_INET,
         .ai_socktype = remote->at.kind == LC_REMOTE_TCP ? SOCK_STREAM : SOCK_DGRAM,
         .ai_flags = AI_NUMERICSERV,
     };

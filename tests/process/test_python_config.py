@@ -385,3 +385,17 @@ def test_a_program_can_be_its_own_server(tmp_path):
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0, out.read_text()
+
+
+def test_what_a_file_prints_comes_once_and_before_the_workers_lines(start, tmp_path):
+    (tmp_path / "gunicorn.conf.py").write_text("print('from the file')\nworkers = 3\n")
+    (tmp_path / "prints.py").write_text("""
+print("from a worker")
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return []
+""")
+    server = start("prints", cwd=tmp_path)
+    server.wait_for_workers(3)
+    server.stop()
+    assert server.stdout.splitlines() == ["from the file"] + ["from a worker"] * 3
