@@ -59,9 +59,10 @@ static struct timespec modification_of(const struct lc_watched_folder *folder,
                                        const char *name)
 {
     LC_AUTOFREE char *path = lc_printf("%s/%s", folder->path, name);
+    static const struct timespec never;
     struct stat about;
 
-    return stat(path, &about) < 0 ? (struct timespec){0} : about.st_mtim;
+    return stat(path, &about) < 0 ? never : about.st_mtim;
 }
 
 static struct file *find_file(const struct lc_watched_folder *folder, const char *name)
