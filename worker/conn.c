@@ -540,6 +540,13 @@ static bool came_in_time(struct lc_conn *conn)
     return lc_list_is_empty(&conn->due) || conn->due_ms != due_ms;
 }
 
+/* To one who stays, so that its client never notices that this worker leaves. */
+static bool pass_idle(struct lc_conn *conn)
+{
+    return conn->state == LC_CONN_IDLE && !conn->has_eof && lc_share_is_portable(conn) &&
+           lc_share_has_taker(conn->server) && lc_share_pass(conn);
+}
+
 void lc_conn_expire(struct lc_conn *conn, enum lc_deadline kind)
 {
     switch (kind) {
@@ -554,7 +561,7 @@ void lc_conn_expire(struct lc_conn *conn, enum lc_deadline kind)
     case LC_DEADLINE_BODY:
     case LC_DEADLINE_IDLE:
     case LC_DEADLINE_LAST:
-        if (came_in_time(conn))
+        if (came_in_time(conn) || (kind == LC_DEADLINE_DRAIN && pass_idle(conn)))
             break;
         lc_conn_no_deadline(conn);
         if (conn->state == LC_CONN_IDLE || conn->state == LC_CONN_LINGERING)
@@ -576,9 +583,10 @@ void lc_conn_expire(struct lc_conn *conn, enum lc_deadline kind)
     }
 }
 
-/* A busy client sends its next request as soon as it has an answer: closing in its face would
- * lose that request. So a connection that was active just now stays for a moment and, if a
- * request does come, is told to close with the answer. One that has been quiet goes at once. */
+/* A client may send its next request at any time: closing in its face would lose that request.
+ * So a connection that waits for one goes to a sibling. Where nobody takes it, one that was active
+ * just now stays for a moment and, if a request does come, is told to close with the answer; one
+ * that has been quiet goes at once. */
 void lc_conn_drain(struct lc_conn *conn)
 {
     uint64_t now = uv_now(&conn->server->loop);
@@ -594,6 +602,8 @@ void lc_conn_drain(struct lc_conn *conn)
     lc_reply_flush(conn);
     if (conn->queue != NULL)
         return; /* goes when its last answer has left */
+    if (pass_idle(conn))
+        return;
     if (lc_wire_is_readable(&conn->wire))
         lc_conn_read(conn);
     else if (now - conn->active_ms < DRAIN_QUIET_MS)

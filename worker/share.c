@@ -294,6 +294,16 @@ static void recall(struct lc_conn *conn, const struct note *note)
         lc_greeting_announce(conn, &note->announced);
 }
 
+/* A new connection has the time of a head. One that was passed while it was idle has that of any
+ * idle one. */
+static void await_next(struct lc_conn *conn)
+{
+    const struct lc_server *server = conn->server;
+
+    if (server->is_draining || (conn->has_asked && server->config->keepalive > 0))
+        lc_conn_await_request(conn);
+}
+
 static void serve(struct lc_server *server, int fd, const struct note *note,
                   struct lc_slice bytes)
 {
@@ -314,6 +324,8 @@ static void serve(struct lc_server *server, int fd, const struct note *note,
         lc_intake_feed(conn, bytes);
     else
         lc_conn_begin(conn);
+    if (conn->state == LC_CONN_IDLE)
+        await_next(conn);
 }
 
 bool lc_share_take(struct lc_server *server)

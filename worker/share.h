@@ -2,7 +2,7 @@
  * them, through the one queue of all workers (base/passing.h).
  *
  * What is passed is a connection whose next request waits in its socket, unread, while this worker
- * cannot begin it and another could. */
+ * cannot begin it and another could; and one that is idle, when this worker leaves. */
 #pragma once
 #include "base/list.h"
 

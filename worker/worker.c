@@ -201,9 +201,10 @@ void lc_server_stop_if_done(struct lc_server *server)
 {
     if (!server->is_draining || server->is_stopping || server->conn_count != 0)
         return;
-    while (lc_share_inherit(server)) /* what it brings may be over at once */
-        if (server->conn_count != 0 || server->is_stopping)
-            return;
+    while (!server->is_stopping && lc_share_inherit(server))
+        continue; /* all of them now: each may wait for its client a moment */
+    if (server->conn_count != 0 || server->is_stopping)
+        return;
     server->is_stopping = true;
     uv_stop(&server->loop);
 }

@@ -1,6 +1,7 @@
 """What an administrator does to a busy server: no request fails, and each answer has one line in
 the access log. `./dev soak` does the same for longer."""
 import signal
+import time
 
 import pytest
 
@@ -73,6 +74,40 @@ def test_workers_that_are_recycled_all_the_time(start, tmp_path, kind):
         trials.wait_for_recycled(server, load, requests=2000, workers=20)
     server.stop()
     load.assert_written_once(server.access_path)
+
+
+@pytest.mark.parametrize("kind", trials.KINDS)
+@pytest.mark.parametrize("cause", ["HUP", "TTOU", "max_requests"])
+def test_an_idle_connection_outlives_its_worker(start, tmp_path, kind, cause):
+    recycle = ["--max-requests", "4"] if cause == "max_requests" else []
+    server = start_kind(start, tmp_path, kind, "--keep-alive", "30", *recycle)
+    before = server.wait_for_workers(2)
+    clients = [server.client() for _ in range(6)]
+    for client in clients:
+        assert client.get().status == 200
+    time.sleep(0.5)  # so that nobody takes them for busy
+    if cause == "HUP":
+        server.send_signal(signal.SIGHUP)
+        server.wait_for_workers(2, without=before)
+    elif cause == "TTOU":
+        server.send_signal(signal.SIGTTOU)
+        server.wait_for_workers(1)
+    else:
+        wait_until(lambda: server.get().status == 200 and not set(before) & set(server.workers()),
+                   20, "other workers")
+    for client in clients:
+        assert client.get().status == 200
+        client.close()
+
+
+def test_a_connection_that_went_to_another_worker_has_its_keepalive_there(start, tmp_path):
+    server = start_kind(start, tmp_path, "sync", "--keep-alive", "1")
+    before = server.wait_for_workers(2)
+    with server.client() as client:
+        assert client.get().status == 200
+        server.send_signal(signal.SIGHUP)
+        server.wait_for_workers(2, without=before)
+        assert client.is_closed(within=5)
 
 
 # --- bad news meanwhile --------------------------------------------------------------------------
