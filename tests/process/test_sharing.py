@@ -125,7 +125,7 @@ def test_the_requests_of_one_workers_connections_are_spread_over_all_workers(sha
     server = share_both(workers=4)
     clients, _ = connections_of_one_worker(server, 8)
     answers, seconds = ask_at_once(clients, "?0.5")
-    assert seconds < 1.8  # four seconds of work
+    assert seconds < 3  # four seconds of work
     assert len(set(map(pid_of, answers))) == 4
 
 
