@@ -543,8 +543,11 @@ static bool came_in_time(struct lc_conn *conn)
 /* To one who stays, so that its client never notices that this worker leaves. */
 static bool pass_idle(struct lc_conn *conn)
 {
-    return conn->state == LC_CONN_IDLE && !conn->has_eof && lc_share_is_portable(conn) &&
-           lc_share_has_taker(conn->server) && lc_share_pass(conn);
+    if (conn->state != LC_CONN_IDLE || conn->has_eof || !lc_share_is_portable(conn) ||
+        !lc_share_has_taker(conn->server) || !lc_share_pass(conn))
+        return false;
+    lc_share_release_keeps(conn->server); /* this is the loop's thread */
+    return true;
 }
 
 void lc_conn_expire(struct lc_conn *conn, enum lc_deadline kind)
