@@ -178,6 +178,14 @@ static void stop_at_once(struct lc_server *server)
     uv_stop(&server->loop);
 }
 
+/* The last of the leaving workers has what the others passed on, as soon as it can: each may wait a
+ * moment for its client. */
+static void inherit_all(struct lc_server *server)
+{
+    while (server->is_draining && !server->is_stopping && lc_share_inherit(server))
+        continue;
+}
+
 /* No kind of deadline is shorter than a second but that of a drain; so one timer that beats at
  * least every second, and oftener in a drain, is never late. */
 static void on_tick(uv_timer_t *timer)
@@ -185,6 +193,7 @@ static void on_tick(uv_timer_t *timer)
     struct lc_server *server = LC_CONTAINER(timer, struct lc_server, tick);
     uint64_t now = uv_now(&server->loop);
 
+    inherit_all(server);
     expire(server, now);
     if (server->leave_at_ms != 0 && now >= server->leave_at_ms)
         stop_at_once(server);
@@ -201,8 +210,7 @@ void lc_server_stop_if_done(struct lc_server *server)
 {
     if (!server->is_draining || server->is_stopping || server->conn_count != 0)
         return;
-    while (!server->is_stopping && lc_share_inherit(server))
-        continue; /* all of them now: each may wait for its client a moment */
+    inherit_all(server);
     if (server->conn_count != 0 || server->is_stopping)
         return;
     server->is_stopping = true;
