@@ -51,8 +51,9 @@ static void look_at(struct search *search, const char *path)
     if (owner < 0 || (search->pid != 0 && owner != search->pid))
         return;
 
-    LC_AUTOFREE char *line = lc_printf("  licornectl -s %s ...  (pid %d)", path,
-                                       (int)owner);
+    LC_AUTOFREE char *who = owner == 0 ? lc_strdup("busy")
+                                       : lc_printf("pid %d", (int)owner);
+    LC_AUTOFREE char *line = lc_printf("  licornectl -s %s ...  (%s)", path, who);
     append(&search->list, line, "\n");
     if (search->count++ == 0)
         search->found = lc_strdup(path);

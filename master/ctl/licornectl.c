@@ -64,7 +64,8 @@ static const char help[] =
     "  help                   what the server itself understands\n"
     "\n"
     "Exit codes: 0 done, or taken where nobody waits; 1 not; 2 wrong usage;\n"
-    "69 there is no such server; 77 not allowed; 130 interrupted.\n";
+    "69 there is no such server; 75 it gave no answer: try again; 77 not allowed;\n"
+    "130 interrupted.\n";
 
 struct options {
     const char *socket, *pidfile, *command;
@@ -96,12 +97,6 @@ static char *join(const char *command, char **words)
     return text;
 }
 
-static int say_what_went_wrong(const struct lc_error *err)
-{
-    return lc_fail(err->code == LC_E_CONFIG ? EXIT_FAILURE : EX_UNAVAILABLE, "%s",
-                   err->text);
-}
-
 /* {"success": false, "error": …} is an answer, too. */
 static const char *refusal(const json_t *data)
 {
@@ -131,7 +126,7 @@ static int ask(struct lc_link *link, const struct options *options, const char *
     int code = 0;
 
     if (data == NULL)
-        return say_what_went_wrong(&err);
+        return lc_fail(lc_link_exit_code(&err), "%s", err.text);
     if (refusal(data) != NULL && !options->is_json)
         code = lc_fail(EXIT_FAILURE, "%s", refusal(data));
     else
@@ -173,8 +168,10 @@ static int converse(struct lc_link *link, const struct options *options)
     char *line;
 
     while ((line = next_line()) != NULL && !is_farewell(line)) {
-        if (*line != '\0' && ask(link, options, line, none) == EX_UNAVAILABLE)
-            return EX_UNAVAILABLE;
+        int code = *line == '\0' ? 0 : ask(link, options, line, none);
+
+        if (code != 0 && code != EXIT_FAILURE)
+            return code;
         fflush(stdout);
     }
     if (line == NULL && isatty(STDIN_FILENO))

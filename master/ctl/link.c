@@ -9,17 +9,25 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-static int refuse(const char *path, struct lc_error *err)
+static int refuse(const struct lc_link *link, const char *path, struct lc_error *err)
 {
     if (errno == EACCES || errno == EPERM) {
         lc_error_sys(err, "'%s'", path);
         return EX_NOPERM;
+    }
+    if (errno == EAGAIN) {
+        lc_error_set(err, LC_E_SYSTEM, "the server at '%s' took no call within %ld s",
+                     path, link->timeout_ms / 1000);
+        return EX_TEMPFAIL;
     }
     if (errno == ENOENT || errno == ECONNREFUSED)
         lc_error_set(err, LC_E_SYSTEM,
@@ -31,6 +39,17 @@ static int refuse(const char *path, struct lc_error *err)
     return EX_UNAVAILABLE;
 }
 
+/* As many calls as its queue holds wait already: connect waits, too, and so may send. */
+static int limit_patience(int fd, long timeout_ms)
+{
+    struct timeval limit = {
+        .tv_sec = timeout_ms / 1000,
+        .tv_usec = timeout_ms % 1000 * 1000,
+    };
+
+    return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+}
+
 int lc_link_open(struct lc_link *link, const char *path, struct lc_error *err)
 {
     struct sockaddr_un name = {.sun_family = AF_UNIX};
@@ -38,15 +57,15 @@ int lc_link_open(struct lc_link *link, const char *path, struct lc_error *err)
 
     link->fd = -1;
     link->path = path;
-    if (fd < 0)
-        return refuse("socket", err);
+    if (fd < 0 || limit_patience(fd, link->timeout_ms) < 0)
+        return refuse(link, "socket", err);
     if (strlen(path) >= sizeof(name.sun_path)) {
         errno = ENAMETOOLONG;
-        return refuse(path, err);
+        return refuse(link, path, err);
     }
     memcpy(name.sun_path, path, strlen(path));
     if (connect(fd, (const struct sockaddr *)&name, sizeof(name)) < 0)
-        return refuse(path, err);
+        return refuse(link, path, err);
     link->fd = lc_fd_take(&fd);
     return 0;
 }
@@ -58,14 +77,21 @@ void lc_link_close(struct lc_link *link)
 
 /* ---- there ---- */
 
+/* NULL if a word is not UTF-8: the server must not obey the others without it. */
 static json_t *request(struct lc_link *link, const char *command, char **words)
 {
     json_t *args = json_array();
+    bool is_sound = true;
 
     for (; words != NULL && *words != NULL; words++)
-        json_array_append_new(args, json_string(*words));
-    return json_pack("{s:I, s:s, s:o}", "id", (json_int_t)++link->last_id, "command",
-                     command, "args", args);
+        is_sound = json_array_append_new(args, json_string(*words)) == 0 && is_sound;
+    json_t *object = json_pack("{s:I, s:s, s:O}", "id", (json_int_t)++link->last_id,
+                               "command", command, "args", args);
+    json_decref(args);
+    if (is_sound)
+        return object;
+    json_decref(object);
+    return NULL;
 }
 
 static int send_all(const struct lc_link *link, const char *at, size_t len)
@@ -92,9 +118,9 @@ static int send_request(struct lc_link *link, const char *command, char **words,
 
     json_decref(object);
     if (text == NULL)
-        return lc_error_set(err, LC_E_PROTOCOL, "the command is not UTF-8");
+        return lc_error_set(err, LC_E_CONFIG, "the command is not UTF-8");
     if (strlen(text) > LC_REQUEST_MAX)
-        return lc_error_set(err, LC_E_PROTOCOL, "the command is too long");
+        return lc_error_set(err, LC_E_CONFIG, "the command is too long");
     lc_frame_put_head(head, (uint32_t)strlen(text));
     if (send_all(link, head, sizeof(head)) < 0 || send_all(link, text, strlen(text)) < 0)
         return lc_error_sys(err, "'%s'", link->path);
@@ -180,4 +206,13 @@ json_t *lc_link_ask(struct lc_link *link, const char *command, char **words,
         lc_error_set(err, LC_E_CONFIG, "%s", error != NULL ? error : "no data came");
     json_decref(reply);
     return data;
+}
+
+int lc_link_exit_code(const struct lc_error *err)
+{
+    switch (err->code) {
+    case LC_E_CONFIG: return EXIT_FAILURE;
+    case LC_E_SYSTEM: return EX_TEMPFAIL; /* it was there a moment ago */
+    default: return EX_UNAVAILABLE;
+    }
 }

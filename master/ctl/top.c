@@ -16,17 +16,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
+
+/* Keys are not read meanwhile. */
+enum { PATIENCE_ON_SCREEN_MS = 1000 };
 
 struct top {
     struct lc_link *link;
     struct lc_top_options options;
     struct lc_sample *sample; /* the latest; NULL: none yet */
+    uint64_t sampled_ms;
     enum lc_sample_order order;
     bool is_paused;
     struct lc_error err; /* why there is no newer one; LC_E_NONE: there is */
+    int exit_code;       /* the same for scripts                            */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -60,11 +64,16 @@ static json_t *ask(struct top *top)
 {
     struct lc_link *link = top->link;
 
-    if (link->fd < 0 && lc_link_open(link, link->path, &top->err) != 0)
-        return NULL;
+    if (link->fd < 0) {
+        top->exit_code = lc_link_open(link, link->path, &top->err);
+        if (top->exit_code != 0)
+            return NULL;
+    }
     json_t *data = lc_link_ask(link, "show metrics", NULL, &top->err);
-    if (data == NULL)
+    if (data == NULL) {
+        top->exit_code = lc_link_exit_code(&top->err);
         lc_link_close(link); /* the next time with a new one */
+    }
     return data;
 }
 
@@ -78,6 +87,7 @@ static bool take_sample(struct top *top)
                                                 top->sample);
     lc_sample_destroy(top->sample);
     top->sample = sample;
+    top->sampled_ms = lc_clock_ms();
     top->err.code = LC_E_NONE;
     return true;
 }
@@ -109,18 +119,16 @@ static int run_as_text(struct top *top)
     long count = top->options.count;
 
     if (!take_sample(top))
-        return lc_fail(EX_UNAVAILABLE, "%s", top->err.text);
-    for (long i = 0; (count == 0 || i < count) && !interrupted; i++) {
+        return lc_fail(top->exit_code, "%s", top->err.text);
+    for (long i = 0; count == 0 || i < count; i++) {
         rest(top->options.delay_ms);
-        if (interrupted)
-            break;
         if (!take_sample(top))
-            return lc_fail(EX_UNAVAILABLE, "%s", top->err.text);
+            return lc_fail(top->exit_code, "%s", top->err.text);
         if (i > 0)
             putchar('\n');
         print(top);
     }
-    return interrupted ? LC_EXIT_INTERRUPTED : 0;
+    return 0;
 }
 
 /* ---- on a screen ---- */
@@ -140,19 +148,29 @@ static void show_line(int row, int width, const char *line, enum lc_look look)
     attrset(A_NORMAL);
 }
 
+/* What is on the screen is not how it is; the caller frees it. */
+static char *trouble_of(const struct top *top)
+{
+    if (top->sample == NULL)
+        return lc_printf("Error: %s", top->err.text);
+    return lc_printf("No answer for %llu s: %s",
+                     (unsigned long long)(lc_clock_ms() - top->sampled_ms) / 1000,
+                     top->err.text);
+}
+
 static void show_keys(const struct top *top, int row, int width)
 {
     static const char keys[] = "q quit  space pause  sort: a age  p pid  r req/s  c cpu  "
                                "m memory  t request";
-    LC_AUTOFREE char *trouble = top->err.code == LC_E_NONE
-                                    ? NULL
-                                    : lc_printf("Error: %s", top->err.text);
 
-    show_line(row, width,
-              trouble != NULL  ? trouble
-              : top->is_paused ? "paused: space goes on"
-                               : keys,
-              trouble != NULL ? LC_LOOK_BOLD : LC_LOOK_PLAIN);
+    if (top->is_paused) {
+        show_line(row, width, "paused: space goes on", LC_LOOK_PLAIN);
+    } else if (top->err.code == LC_E_NONE) {
+        show_line(row, width, keys, LC_LOOK_PLAIN);
+    } else {
+        LC_AUTOFREE char *trouble = trouble_of(top);
+        show_line(row, width, trouble, LC_LOOK_BOLD);
+    }
 }
 
 /* The last column of the last line stays free: terminals differ in what they do there. */
@@ -214,17 +232,29 @@ static void watch_screen(struct top *top)
     }
 }
 
-static int run_on_screen(struct top *top)
+static int cannot_draw(void)
 {
     const char *term = getenv("TERM");
 
+    return lc_fail(EXIT_FAILURE,
+                   "cannot draw on a terminal of type '%s'; licornectl top --once "
+                   "prints text",
+                   term == NULL ? "" : term);
+}
+
+static int run_on_screen(struct top *top)
+{
     setlocale(LC_CTYPE, "");
     SCREEN *screen = newterm(NULL, stdout, stdin);
     if (screen == NULL)
-        return lc_fail(EXIT_FAILURE,
-                       "cannot draw on a terminal of type '%s'; licornectl top --once "
-                       "prints text",
-                       term == NULL ? "" : term);
+        return cannot_draw();
+    if (tigetstr("cup") == NULL) { /* it cannot move the cursor: TERM=dumb */
+        delscreen(screen);
+        return cannot_draw();
+    }
+    if (top->link->timeout_ms > PATIENCE_ON_SCREEN_MS)
+        top->link->timeout_ms = PATIENCE_ON_SCREEN_MS;
+    watch_interrupts();
     cbreak();
     noecho();
     curs_set(0);
@@ -240,7 +270,6 @@ int lc_top_run(struct lc_link *link, const struct lc_top_options *options)
     struct top top = {.link = link, .options = *options};
     int code;
 
-    watch_interrupts();
     if (!options->is_text && !isatty(STDOUT_FILENO)) {
         top.options.is_text = true;
         top.options.count = 1;

@@ -6,6 +6,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import struct
 import subprocess
 import termios
@@ -146,6 +147,14 @@ def test_what_clients_sent_moves_no_cursor(serve):
     thread.join()
 
 
+def test_a_word_that_cannot_be_sent_is_not_left_out(asked):
+    for arguments in ["shutdown", b"\xff"], ["worker", "add", b"2\xff"]:
+        done = subprocess.run([PROGRAM, "-s", asked.control_path, *arguments], timeout=20,
+                              capture_output=True, text=True, env=environment(), check=False)
+        assert (done.returncode, done.stderr) == (1, "Error: the command is not UTF-8\n")
+    assert len(asked.workers()) == 2
+
+
 def test_the_prompt_takes_commands_until_quit(asked):
     done = subprocess.run([PROGRAM, "-s", asked.control_path], capture_output=True, text=True,
                           input="ping\n\nfrob\nshow workers\nquit\nping\n", timeout=20,
@@ -193,8 +202,26 @@ def test_a_server_that_does_not_answer_is_given_up(asked):
         done = ctl("-s", asked.control_path, "-t", "1", "ping")
     finally:
         asked.send_signal(signal.SIGCONT)
-    assert done.returncode == 69
+    assert done.returncode == 75
     assert "gave no answer within 1 s" in done.stderr
+
+
+def test_a_server_that_takes_no_calls_is_given_up_too(asked):
+    asked.send_signal(signal.SIGSTOP)
+    callers = []
+    try:
+        with pytest.raises(BlockingIOError):
+            while True:
+                callers.append(socket.socket(socket.AF_UNIX))
+                callers[-1].setblocking(False)
+                callers[-1].connect(asked.control_path)
+        done = ctl("-s", asked.control_path, "-t", "1", "ping")
+    finally:
+        asked.send_signal(signal.SIGCONT)
+        for caller in callers:
+            caller.close()
+    assert done.returncode == 75
+    assert "took no call within 1 s" in done.stderr
 
 
 # --- finding the server --------------------------------------------------------------------------
@@ -343,14 +370,42 @@ def test_top_says_that_the_server_has_gone(asked):
     screen = Screen(asked, "xterm", 24, 80)
     screen.wait_for(b"Requests")
     asked.stop()
-    screen.wait_for(b"Error:")
+    screen.wait_for(b"No answer for ")
     screen.press(b"\x03")
     os.kill(screen.process.pid, signal.SIGINT)
     assert screen.finish() == 130
 
 
-def test_top_on_a_terminal_that_cannot_draw_is_refused(asked):
-    screen = Screen(asked, "no-such-terminal", 24, 80)
+def test_top_says_how_old_the_picture_is_and_goes_on_with_the_next_server(start, tmp_path):
+    path = tmp_path / "a.ctl"
+    first = start("--control-socket", path, HELLO_MODULE)
+    screen = Screen(first, "xterm", 24, 80)
+    screen.wait_for(b"Requests")
+    first.stop()
+    screen.wait_for(b"No answer for ")
+    screen.shown = b""
+    second = start("--control-socket", path, HELLO_MODULE)
+    screen.wait_for(b"q quit")  # once more, where the trouble stood
+    assert ctl("-s", path, "ping").stdout == f"licorne {second.pid} is there\n"
+    screen.press(b"q")
+    assert screen.finish() == 0
+
+
+def test_top_obeys_keys_while_the_server_does_not_answer(asked):
+    screen = Screen(asked, "xterm", 24, 80)
+    screen.wait_for(b"Requests")
+    asked.send_signal(signal.SIGSTOP)
+    try:
+        screen.wait_for(b"No answer for ")
+        screen.press(b"q")
+        assert screen.finish() == 0
+    finally:
+        asked.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("term", ["no-such-terminal", "dumb"])
+def test_top_on_a_terminal_that_cannot_draw_is_refused(asked, term):
+    screen = Screen(asked, term, 24, 80)
     assert screen.finish() == 1
     assert b"top --once" in screen.shown
 
