@@ -217,10 +217,10 @@ static json_t *upgrade(struct call *call)
 
     lc_upgrade(m);
     if (m->successor == before) {
-        lc_error_set(call->err, LC_E_SYSTEM,
-                     before != 0 || m->handed.predecessor != 0
-                         ? "Not upgraded: an upgrade is under way"
-                         : "Not upgraded: the error log says why");
+        lc_error_set(call->err, LC_E_SYSTEM, "Not upgraded: %s",
+                     m->phase != LC_MASTER_RUNNING ? "the server stops"
+                     : lc_upgrade_is_under_way(m)  ? "an upgrade is under way"
+                                                   : "the error log says why");
         return NULL;
     }
     return json_pack("{s:s, s:i}", "status", "upgrading", "pid", (int)m->successor);

@@ -94,13 +94,35 @@ static bool may_enter(const struct lc_control *control, const struct ucred *peer
     return control->is_open_to_others || peer->uid == 0 || peer->uid == geteuid();
 }
 
-static bool is_full(const struct lc_control *control)
+/* Who was silent for longest and waits for nothing. */
+static struct lc_client *idlest(const struct lc_control *control)
+{
+    struct lc_client *found = NULL;
+
+    LC_LIST_EACH (at, &control->clients) {
+        struct lc_client *client = client_of(at);
+
+        if (client->wait.what == LC_WAIT_NOTHING &&
+            (found == NULL || client->due_ms < found->due_ms))
+            found = client;
+    }
+    return found;
+}
+
+/* Those who only hold a place must not keep the administrator out. */
+static bool make_room(struct lc_control *control)
 {
     unsigned count = 0;
 
     LC_LIST_EACH (at, &control->clients)
         count++;
-    return count >= CLIENTS_MAX;
+    if (count < CLIENTS_MAX)
+        return true;
+
+    struct lc_client *client = idlest(control);
+    if (client != NULL)
+        lc_client_close(client);
+    return client != NULL;
 }
 
 static void let_in(struct lc_master *m, int fd)
@@ -110,7 +132,7 @@ static void let_in(struct lc_master *m, int fd)
     socklen_t size = sizeof(peer);
 
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
-        !may_enter(control, &peer) || is_full(control)) {
+        !may_enter(control, &peer) || !make_room(control)) {
         close(fd);
         return;
     }

@@ -33,6 +33,8 @@ static int read_words(struct lc_control_request *request, const json_t *object,
 
     if (command != NULL && lc_env_split(command, &request->words, &why) < 0)
         return lc_error_set(err, LC_E_CONFIG, "Invalid argument: %s", why.text);
+    if (args != NULL && !json_is_array(args))
+        return lc_error_set(err, LC_E_CONFIG, "Invalid argument: args must be a list");
     json_array_foreach(args, i, value)
     {
         if (add_argument(&request->words, value, err) < 0)

@@ -491,13 +491,22 @@ def test_clients_that_read_nothing_hold_up_nobody(server):
     assert server.get("/").status == 200
 
 
-def test_more_clients_than_there_is_room_for_are_turned_away(server):
-    clients = [Control(server.control_path) for _ in range(80)]
-    assert clients[0].ask("ping")["pid"] == server.pid
-    assert clients[79].receive() is None
-    for client in clients:
-        client.socket.close()
-    wait_until(lambda: pid_behind(server.control_path) == server.pid)
+def test_who_only_holds_a_place_makes_way_for_who_comes(start, tmp_path):
+    (tmp_path / "late.py").write_text("import time, os\n"
+                                      "if os.path.exists('slow'): time.sleep(2)\n"
+                                      "from served import application\n")
+    server = start("--chdir", tmp_path, "--pythonpath", APPS, "late:application")
+    server.get("/")
+    (tmp_path / "slow").touch()
+    with Control(server.control_path) as waiting:
+        waiting.send_command("reload --wait")
+        server.wait_for_log("Hang up: Master")
+        silent = [Control(server.control_path) for _ in range(80)]
+        assert silent[0].receive() is None
+        assert silent[79].ask("ping")["pid"] == server.pid
+        crowd = [Control(server.control_path) for _ in range(1000)]
+        assert crowd[-1].ask("ping")["pid"] == server.pid
+        assert waiting.receive()["data"] == {"status": "reloaded"}
 
 
 @ROOT_ONLY

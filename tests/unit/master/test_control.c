@@ -85,6 +85,8 @@ static void what_has_no_words_is_answered_with_an_error(void **state)
                         "Invalid argument: a quotation is not closed: ' is missing");
     assert_string_equal(words_of("{\"command\":\"a\",\"args\":[null]}"),
                         "Invalid argument: args must be strings or numbers");
+    assert_string_equal(words_of("{\"command\":\"shutdown\",\"args\":\"quick\"}"),
+                        "Invalid argument: args must be a list");
 }
 
 static void what_is_no_object_closes_the_connection(void **state)
