@@ -7,6 +7,7 @@
 #include "base/inherit.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/scoreboard.h"
 #include "base/title.h"
 #include "config/config.h"
 #include "master/certificates.h"
@@ -92,6 +93,15 @@ static int prepare_worker(struct lc_master *m, const struct lc_generation *gener
     return lc_privileges_drop(generation->config, err);
 }
 
+/* A small number that no other living worker of this master has, and that a worker which takes
+ * its place later may get again: a name for files and metrics that pids would let grow for ever. */
+static void name_slot(const struct lc_scoreboard *board, const struct lc_slot *slot)
+{
+    LC_AUTOFREE char *number = lc_printf("%td", slot - board->slots);
+
+    setenv("LICORNE_WORKER_SLOT", number, 1);
+}
+
 static int give_up(const struct lc_inherit *inherit, const struct lc_error *err)
 {
     struct lc_msg_boot_failed failed = {.exit_code = LC_EXIT_BOOT};
@@ -131,6 +141,7 @@ static int live(struct lc_master *m, const struct lc_role *role,
     struct lc_error err = {0};
 
     if (is_worker) {
+        name_slot(m->scoreboard, slot);
         lc_log_open(inherit.records, lc_level_of(generation->config->loglevel));
         if (lc_worker_hook(m, generation, LC_HOOK_POST_FORK, age, getpid(), &err) < 0 ||
             prepare_worker(m, generation, &err) < 0)

@@ -414,3 +414,40 @@ def test_an_idle_worker_hears_abort_too(site, start):
     os.kill(worker, signal.SIGABRT)
     site.wait_for("worker_abort")
     server.wait_for_workers(1, without=[worker])
+
+
+# ---- a worker's number -----------------------------------------------------------------------
+
+SLOTS = NOTES + """
+def post_fork(server, worker):
+    note("slot", worker.pid, os.environ["LICORNE_WORKER_SLOT"])
+"""
+
+
+def test_a_worker_has_a_small_number_that_its_replacement_gets_again(site, start):
+    server = start("-w", "2", "--pid", "pid", "app", cwd=site(SLOTS),
+                   env={"LICORNE_WORKER_SLOT": "77"})
+
+    def numbers():
+        return {int(line.split()[1]): line.split()[2] for line in site.notes()}
+    first, second = server.wait_for_workers(2)
+    site.wait_for("slot", 2)
+    assert numbers() == {first: "0", second: "1"}
+    os.kill(first, signal.SIGKILL)
+    site.wait_for("slot", 3)
+    [third] = set(server.wait_for_workers(2, without=[first])) - {second}
+    assert numbers()[third] == "0"
+    os.kill(second, signal.SIGTERM)
+    site.wait_for("slot", 4)
+    [fourth] = set(server.wait_for_workers(2, without=[first, second])) - {third}
+    assert numbers()[fourth] == "1"
+
+
+def test_the_application_sees_its_workers_number_while_it_is_imported(site, start):
+    site.folder.joinpath("numbered.py").write_text(
+        "import os\nNUMBER = os.environ['LICORNE_WORKER_SLOT'].encode()\n"
+        "def application(environ, start_response):\n"
+        "    start_response('200 OK', [('Content-Length', str(len(NUMBER)))])\n"
+        "    return [NUMBER]\n")
+    server = start("numbered", cwd=site.folder)
+    assert server.get("/").body == b"0"
