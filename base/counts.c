@@ -16,6 +16,7 @@ void lc_totals_add(struct lc_totals *totals, const struct lc_counts *counts)
     for (unsigned i = 0; i < LC_LATENCY_BUCKETS; i++)
         totals->latency[i] += atomic_load_explicit(&counts->latency[i],
                                                    memory_order_relaxed);
+    totals->latency_us += atomic_load_explicit(&counts->latency_us, memory_order_relaxed);
 }
 
 double lc_latency_percentile(const uint64_t latency[LC_LATENCY_BUCKETS], double share)
@@ -38,4 +39,20 @@ double lc_latency_percentile(const uint64_t latency[LC_LATENCY_BUCKETS], double 
         below += latency[i];
     }
     return 0;
+}
+
+uint64_t lc_latency_below(const uint64_t latency[LC_LATENCY_BUCKETS], uint64_t us)
+{
+    uint64_t below = 0;
+
+    for (unsigned i = 0; i < LC_LATENCY_BUCKETS; i++) {
+        uint64_t floor = lc_latency_floor(i), width = lc_latency_floor(i + 1) - floor;
+
+        if (us <= floor)
+            break;
+        below += us - floor >= width ? latency[i]
+                                     : (uint64_t)((double)latency[i] *
+                                                  (double)(us - floor) / (double)width);
+    }
+    return below;
 }

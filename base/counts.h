@@ -16,6 +16,7 @@ struct lc_counts {
     _Atomic uint64_t status[LC_STATUS_CLASSES];
     _Atomic uint64_t bytes; /* of bodies that were sent */
     _Atomic uint64_t latency[LC_LATENCY_BUCKETS];
+    _Atomic uint64_t latency_us; /* of all together */
 };
 
 /* The same at one moment, or of several workers together. */
@@ -23,6 +24,7 @@ struct lc_totals {
     uint64_t status[LC_STATUS_CLASSES];
     uint64_t bytes;
     uint64_t latency[LC_LATENCY_BUCKETS];
+    uint64_t latency_us;
 };
 
 /* Which bucket a time falls into, and where a bucket begins. */
@@ -56,6 +58,7 @@ static inline void lc_count_answer(struct lc_counts *counts, int status, uint64_
     lc_count(&counts->status[digit < LC_STATUS_CLASSES ? digit : 0], 1);
     lc_count(&counts->bytes, bytes);
     lc_count(&counts->latency[lc_latency_bucket(us)], 1);
+    lc_count(&counts->latency_us, us);
 }
 
 /* Reader. */
@@ -64,3 +67,7 @@ void lc_totals_add(struct lc_totals *totals, const struct lc_counts *counts);
 /* How long, in microseconds, the fastest `share` (0 to 1) of all took at most; 1: the slowest.
  * 0 when there were none. */
 double lc_latency_percentile(const uint64_t latency[LC_LATENCY_BUCKETS], double share);
+
+/* How many took less than `us` microseconds, in whole numbers that never go back. Within the one
+ * bucket that the limit cuts they are taken to be spread evenly. */
+uint64_t lc_latency_below(const uint64_t latency[LC_LATENCY_BUCKETS], uint64_t us);

@@ -37,6 +37,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -332,6 +333,14 @@ static void set_environment(void)
     setenv("SERVER_SOFTWARE", software, 1); /* libraries look for it */
 }
 
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 int lc_master_main(int argc, char **argv, const struct lc_roles *roles)
 {
     struct lc_master m = {
@@ -339,6 +348,7 @@ int lc_master_main(int argc, char **argv, const struct lc_roles *roles)
         .argv = argv,
         .roles = roles,
         .started_ms = lc_clock_ms(),
+        .began_ms = now_ms(),
         .signal_fd = -1,
         .records = {-1, -1},
         .output = {-1, -1},

@@ -3,13 +3,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "master/queue_length.h"
 #include "master/state.h"
 #include "master/workers.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
-#include <sys/socket.h>
 
 enum { BACKLOG_EVERY_MS = 1000 };
 
@@ -30,26 +28,17 @@ static void report_workers(struct lc_master *m)
     m->metrics.workers = count;
 }
 
-/* Of a listening TCP socket Linux tells here how many connections wait to be accepted; of a Unix
- * socket it does not. */
-static unsigned waiting_at(int fd)
-{
-    struct tcp_info info;
-    socklen_t size = sizeof(info);
-
-    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0 ? 0
-                                                                   : info.tcpi_unacked;
-}
-
 static void report_backlog(struct lc_master *m)
 {
     const struct lc_listeners *set = &m->serving->listeners;
     uint64_t now = lc_clock_ms();
+    struct lc_queue_length length;
     unsigned waiting = 0;
 
     if (now >= m->metrics.next_ms) {
         for (unsigned i = 0; i < set->count; i++)
-            waiting += waiting_at(set->items[i].fd);
+            if (lc_queue_length(set->items[i].fd, set->items[i].is_unix, &length))
+                waiting += length.waiting;
         send_gauge("gunicorn.backlog", waiting, "h");
         m->metrics.next_ms = now + BACKLOG_EVERY_MS;
     }

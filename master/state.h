@@ -91,6 +91,7 @@ struct lc_master {
     int exit_code;
     const char *halt_reason; /* NULL: an ordinary stop */
     uint64_t started_ms;
+    uint64_t began_ms; /* the same moment, since 1970 */
 
     struct lc_handed handed; /* the sockets that were open at the start */
     pid_t successor;         /* a new master that SIGUSR2 started; 0: none */

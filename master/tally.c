@@ -8,6 +8,14 @@
 #include <string.h>
 #include <sys/wait.h>
 
+const struct lc_restart_cause lc_restart_causes[LC_RESTART_CAUSES] = {
+    {"max_requests", LC_DEATH_RETIRED},
+    {"boot", LC_DEATH_BOOT},
+    {"timeout", LC_DEATH_TIMEOUT},
+    {"signal", LC_DEATH_SIGNAL},
+    {"exit", LC_DEATH_EXIT},
+};
+
 static enum lc_death cause_of(const struct lc_worker *worker, int status)
 {
     switch (worker->state) {

@@ -19,6 +19,13 @@ enum lc_death {
     LC_DEATH_COUNT
 };
 
+/* Those that nobody asked for, in the words of statistics. */
+enum { LC_RESTART_CAUSES = 5 };
+extern const struct lc_restart_cause {
+    const char *name;
+    enum lc_death death;
+} lc_restart_causes[LC_RESTART_CAUSES];
+
 enum { LC_TALLY_TEXT_MAX = 512 };
 
 struct lc_tally {

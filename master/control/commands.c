@@ -106,6 +106,11 @@ static json_t *show_metrics(struct call *call)
     return lc_show_metrics(call->m);
 }
 
+static json_t *metrics(struct call *call)
+{
+    return lc_show_exposition(call->m);
+}
+
 static json_t *ping(struct call *call)
 {
     return json_pack("{s:i, s:s}", "pid", (int)getpid(), "version",
@@ -263,6 +268,8 @@ static const struct command commands[] = {
      "start a new master from the program on disk"},
     {"shutdown", 1, IS_ORDER | MAY_WAIT, stop, "shutdown [graceful|quick] [--wait]",
      "finish the requests in hand, then stop; quick: at once"},
+    {"metrics", 0, IS_QUESTION, metrics, "metrics",
+     "every counter, as Prometheus reads it"},
     {"ping", 0, IS_QUESTION, ping, "ping", "is the server there?"},
     {"help", 0, IS_QUESTION, help, "help", "these commands"},
 };

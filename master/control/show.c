@@ -8,6 +8,8 @@
 #include "config/config.h"
 #include "master/control/control.h"
 #include "master/control/request.h"
+#include "master/exposition.h"
+#include "master/figures.h"
 #include "master/state.h"
 #include "master/upgrade.h"
 #include "master/workers.h"
@@ -159,46 +161,6 @@ json_t *lc_show_requests(const struct lc_master *m)
 
 /* ---- counters ---- */
 
-struct sums {
-    uint64_t requests, accepted;
-    uint64_t connections, in_flight; /* at this moment */
-    struct lc_totals totals;
-};
-
-/* The worker publishes its count between two turns of its loop; the requests that hold up this
- * turn are in its hands. */
-static uint32_t in_flight(const struct lc_slot *slot)
-{
-    uint32_t published = atomic_load(&slot->in_flight), in_hand = 0;
-    struct lc_hand hand;
-
-    for (unsigned i = 0; i < lc_slot_hands(slot); i++)
-        in_hand += lc_slot_in_hand(slot, i, &hand);
-    return published > in_hand ? published : in_hand;
-}
-
-static void add_worker(struct sums *sums, const struct lc_slot *slot)
-{
-    sums->requests += atomic_load(&slot->requests);
-    sums->accepted += atomic_load(&slot->accepted);
-    sums->connections += atomic_load(&slot->connections);
-    sums->in_flight += in_flight(slot);
-    lc_totals_add(&sums->totals, &slot->counts);
-}
-
-static struct sums sum_up(const struct lc_master *m)
-{
-    struct sums sums = {
-        .requests = m->tally.requests,
-        .accepted = m->tally.accepted,
-        .totals = m->tally.past,
-    };
-
-    LC_LIST_EACH (at, &m->workers)
-        add_worker(&sums, worker_of(at)->slot);
-    return sums;
-}
-
 static json_t *status_classes(const struct lc_totals *totals)
 {
     static const char *const names[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
@@ -209,7 +171,7 @@ static json_t *status_classes(const struct lc_totals *totals)
     return object;
 }
 
-static void put_sums(json_t *object, const struct sums *sums)
+static void put_sums(json_t *object, const struct lc_figures *sums)
 {
     put_number(object, "requests", sums->requests);
     put_number(object, "connections_accepted", sums->accepted);
@@ -221,20 +183,11 @@ static void put_sums(json_t *object, const struct sums *sums)
 
 static json_t *restarts(const struct lc_tally *tally)
 {
-    static const struct {
-        const char *name;
-        enum lc_death death;
-    } causes[] = {
-        {"max_requests", LC_DEATH_RETIRED},
-        {"boot", LC_DEATH_BOOT},
-        {"timeout", LC_DEATH_TIMEOUT},
-        {"signal", LC_DEATH_SIGNAL},
-        {"exit", LC_DEATH_EXIT},
-    };
     json_t *object = json_object();
 
-    for (size_t i = 0; i < LC_COUNT(causes); i++)
-        put_number(object, causes[i].name, tally->deaths[causes[i].death]);
+    for (size_t i = 0; i < LC_RESTART_CAUSES; i++)
+        put_number(object, lc_restart_causes[i].name,
+                   tally->deaths[lc_restart_causes[i].death]);
     return object;
 }
 
@@ -312,7 +265,7 @@ static json_t *describe_server(const struct lc_master *m)
 json_t *lc_show_stats(const struct lc_master *m)
 {
     json_t *object = describe_server(m);
-    struct sums sums = sum_up(m);
+    struct lc_figures sums = lc_figures_of(m);
 
     put_sums(object, &sums);
     put(object, "latency_ms", percentiles(sums.totals.latency));
@@ -336,9 +289,9 @@ static json_t *measure(const struct lc_worker *worker)
 {
     json_t *object = describe(worker);
     json_t *requests = json_array();
-    struct sums own = {0};
+    struct lc_figures own = {0};
 
-    add_worker(&own, worker->slot);
+    lc_figures_add(&own, worker->slot);
     put_sums(object, &own);
     put_rounded(object, "uptime", seconds_since(worker->started_ms), 1000);
     put_number(object, "threads", atomic_load(&worker->slot->threads));
@@ -352,7 +305,7 @@ json_t *lc_show_metrics(const struct lc_master *m)
 {
     json_t *object = describe_server(m);
     json_t *workers = json_array();
-    struct sums sums = sum_up(m);
+    struct lc_figures sums = lc_figures_of(m);
     LC_AUTOFREE char *listeners = lc_listeners_text(&m->serving->listeners);
 
     put_text(object, "listeners", listeners);
@@ -362,6 +315,15 @@ json_t *lc_show_metrics(const struct lc_master *m)
         json_array_append_new(workers, measure(worker_of(at)));
     put(object, "workers", workers);
     return object;
+}
+
+json_t *lc_show_exposition(const struct lc_master *m)
+{
+    size_t len;
+    LC_AUTOFREE char *text = lc_exposition_text(m, &len);
+
+    return json_pack("{s:s, s:o}", "content_type", LC_EXPOSITION_TYPE, "text",
+                     lc_json_text(text));
 }
 
 /* ---- sockets and settings ---- */

@@ -16,3 +16,6 @@ json_t *lc_show_requests(const struct lc_master *m);
 
 /* Everything that is counted, for those who draw or collect it. */
 json_t *lc_show_metrics(const struct lc_master *m);
+
+/* The same for Prometheus: {"content_type": …, "text": …}. */
+json_t *lc_show_exposition(const struct lc_master *m);

@@ -48,6 +48,7 @@ static const char help[] =
     "  show requests          the requests that workers have in hand\n"
     "  show stats             what the server has done so far\n"
     "  show metrics           every counter, of each worker and of all, as JSON\n"
+    "  metrics                the same in the text format of Prometheus\n"
     "  show all|listeners|config|dirty\n"
     "  top                    all this on a live screen\n"
     "      -d SECONDS             time between two pictures; 1\n"

@@ -178,14 +178,28 @@ static void print_commands(FILE *out, const json_t *data)
     }
 }
 
+/* As it is: for the collector of a node exporter. */
+static void print_text(FILE *out, const json_t *data)
+{
+    const char *text = json_string_value(at_key(data, "text"));
+
+    if (text != NULL)
+        fputs(text, out);
+}
+
 static const struct {
     const char *command;
     void (*print)(FILE *out, const json_t *data);
 } tables[] = {
-    {"show workers", print_workers},     {"show all", print_all},
-    {"show listeners", print_listeners}, {"show requests", print_requests},
-    {"show stats", print_object},        {"show config", print_object},
-    {"show dirty", print_object},        {"help", print_commands},
+    {"show workers", print_workers},
+    {"show all", print_all},
+    {"show listeners", print_listeners},
+    {"show requests", print_requests},
+    {"show stats", print_object},
+    {"show config", print_object},
+    {"show dirty", print_object},
+    {"help", print_commands},
+    {"metrics", print_text},
 };
 
 void lc_table_print(FILE *out, const char *command, const json_t *data)

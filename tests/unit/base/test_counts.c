@@ -66,6 +66,52 @@ static void percentiles_are_right_to_within_an_eighth(void **state)
     assert_in_range(lc_latency_percentile(latency, 1), 10000, 11250);
 }
 
+static void what_took_less_than_a_limit_is_counted_in_whole_numbers(void **state)
+{
+    uint64_t latency[LC_LATENCY_BUCKETS] = {0};
+
+    assert_int_equal(lc_latency_below(latency, 1000), 0);
+    for (uint64_t us = 0; us < 10000; us++)
+        latency[lc_latency_bucket(us)]++;
+    assert_int_equal(lc_latency_below(latency, 0), 0);
+    assert_int_equal(lc_latency_below(latency, 1), 1);
+    assert_int_equal(lc_latency_below(latency, 1024), 1024); /* where a bucket begins */
+    assert_in_range(lc_latency_below(latency, 1000), 998, 1002);
+    assert_in_range(lc_latency_below(latency, 5000), 4990, 5010);
+    assert_int_equal(lc_latency_below(latency, UINT64_MAX), 10000);
+}
+
+static void what_is_below_a_limit_never_gets_less(void **state)
+{
+    uint64_t latency[LC_LATENCY_BUCKETS] = {0}, before = 0;
+
+    latency[lc_latency_bucket(1000)] = 3;
+    for (uint64_t us = 900; us < 1100; us++) {
+        uint64_t below = lc_latency_below(latency, us);
+
+        assert_true(below >= before && below <= 3);
+        before = below;
+    }
+    before = 0;
+    for (uint64_t count = 1; count < 50; count++) { /* more of them: the same limit */
+        latency[lc_latency_bucket(1000)] = count;
+        assert_true(lc_latency_below(latency, 1000) >= before);
+        before = lc_latency_below(latency, 1000);
+    }
+}
+
+static void the_sum_of_all_times_is_exact(void **state)
+{
+    struct lc_counts counts;
+    struct lc_totals totals = {0};
+
+    memset((void *)&counts, 0, sizeof(counts));
+    lc_count_answer(&counts, 200, 0, 1001);
+    lc_count_answer(&counts, 200, 0, 70000000);
+    lc_totals_add(&totals, &counts);
+    assert_int_equal(totals.latency_us, 70001001);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -74,6 +120,9 @@ int main(void)
         cmocka_unit_test(the_longest_times_share_the_last_bucket),
         cmocka_unit_test(an_answer_is_counted_by_class_and_time),
         cmocka_unit_test(percentiles_are_right_to_within_an_eighth),
+        cmocka_unit_test(what_took_less_than_a_limit_is_counted_in_whole_numbers),
+        cmocka_unit_test(what_is_below_a_limit_never_gets_less),
+        cmocka_unit_test(the_sum_of_all_times_is_exact),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
