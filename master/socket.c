@@ -79,6 +79,22 @@ static bool is_number(const char *text)
     return *text != '\0' && text[strspn(text, "0123456789")] == '\0';
 }
 
+/* What the kernel's word for it leaves out. */
+static void explain(const struct lc_address *address, struct lc_error *err)
+{
+    if (err->sys == EADDRNOTAVAIL && is_number(address->host))
+        lc_error_set(err, LC_E_CONFIG,
+                     "bind: %s; %s is taken for a host; the port %s of all addresses is "
+                     ":%s",
+                     strerror(EADDRNOTAVAIL), address->host, address->host,
+                     address->host);
+    else if (err->sys == EACCES)
+        lc_error_set(err, LC_E_CONFIG,
+                     "bind: %s: user id %d may not listen on port %u; that takes root, "
+                     "CAP_NET_BIND_SERVICE or a higher port",
+                     strerror(EACCES), (int)geteuid(), address->port);
+}
+
 int lc_socket_tcp(const struct lc_address *address, bool shares_port,
                   struct lc_error *err)
 {
@@ -87,12 +103,8 @@ int lc_socket_tcp(const struct lc_address *address, bool shares_port,
     if (resolve(address, &found, err) < 0)
         return -1;
     int fd = bind_tcp(found, shares_port, err);
-    if (fd < 0 && err->sys == EADDRNOTAVAIL && is_number(address->host))
-        lc_error_set(err, LC_E_CONFIG,
-                     "bind: %s; %s is taken for a host; the port %s of all addresses is "
-                     ":%s",
-                     strerror(EADDRNOTAVAIL), address->host, address->host,
-                     address->host);
+    if (fd < 0)
+        explain(address, err);
     freeaddrinfo(found);
     return fd;
 }
@@ -152,6 +164,10 @@ static int cannot_bind(const struct sockaddr_un *name, struct lc_error *err)
     if (errno == ENOENT && slash != NULL && slash != name->sun_path)
         return lc_error_set(err, LC_E_CONFIG, "there is no directory %.*s",
                             (int)(slash - name->sun_path), name->sun_path);
+    if (errno == EACCES)
+        return lc_error_set(err, LC_E_CONFIG,
+                            "bind: %s: user id %d may not make the file %s",
+                            strerror(EACCES), (int)geteuid(), name->sun_path);
     return lc_error_sys(err, "bind");
 }
 

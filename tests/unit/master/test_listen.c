@@ -189,6 +189,36 @@ static void a_signal_to_stop_ends_the_wait_for_an_address(void **state)
     lc_listeners_close(&other, NULL);
 }
 
+static bool is_low_port_reserved(void)
+{
+    FILE *in = fopen("/proc/sys/net/ipv4/ip_unprivileged_port_start", "re");
+    int first = 0;
+
+    if (in != NULL && fscanf(in, "%d", &first) != 1)
+        first = 0;
+    if (in != NULL)
+        fclose(in);
+    return first > 1;
+}
+
+static void who_may_not_listen_is_named(void **state)
+{
+    enum { NOBODY = 65534 };
+    struct lc_config port = CONFIG("127.0.0.1:1"), file = CONFIG("unix:/licorne.socket");
+
+    if (geteuid() != 0 || !is_low_port_reserved())
+        skip();
+    assert_int_equal(seteuid(NOBODY), 0);
+    assert_refused(&port, NULL,
+                   "bind = 127.0.0.1:1: bind: Permission denied: user id 65534 may not "
+                   "listen on port 1; that takes root, CAP_NET_BIND_SERVICE or a higher "
+                   "port");
+    assert_refused(&file, NULL,
+                   "bind = unix:/licorne.socket: bind: Permission denied: user id 65534 "
+                   "may not make the file /licorne.socket");
+    assert_int_equal(seteuid(0), 0);
+}
+
 /* ---- Unix sockets ---- */
 
 static void umask_decides_who_may_connect(void **state)
@@ -415,6 +445,7 @@ int main(void)
         IN_A_FOLDER(the_text_names_all_addresses_as_a_browser_would),
         cmocka_unit_test(what_waiting_cannot_heal_fails_at_once_and_names_the_setting),
         cmocka_unit_test(a_signal_to_stop_ends_the_wait_for_an_address),
+        cmocka_unit_test(who_may_not_listen_is_named),
         IN_A_FOLDER(umask_decides_who_may_connect),
         IN_A_FOLDER(a_socket_that_nobody_serves_is_replaced),
         IN_A_FOLDER(the_socket_of_a_living_server_is_not_stolen),
