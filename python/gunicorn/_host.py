@@ -118,8 +118,14 @@ class Script:
         except BaseException as e:  # SystemExit too: only the server ends its processes
             text = traceback.format_exception(type(e), e, own_frames(e.__traceback__))
             _licorne.log(ERROR, "Exception in %s hook\n%s" % (name, "".join(text).rstrip("\n")))
-            return "the hook %s raised %s: %s" % (name, type(e).__name__, e)
+            return "the hook %s raised %s" % (name, summary(e))
         return None
+
+
+def summary(exception):
+    """As the last line of a traceback has it: without a colon where there is nothing to say."""
+    kind, text = type(exception).__name__, str(exception)
+    return "%s: %s" % (kind, text) if text else kind
 
 
 def own_frames(tb):

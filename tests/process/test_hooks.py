@@ -358,6 +358,15 @@ def test_a_hook_that_fails_at_the_start_ends_the_server(site, hook, parameters):
     assert not (folder / "pid").exists()
 
 
+@pytest.mark.parametrize("raised, shown", [
+    ("KeyboardInterrupt", "KeyboardInterrupt"), ("SystemExit(7)", "SystemExit: 7")])
+def test_what_a_hook_raises_is_written_as_python_does(site, raised, shown):
+    folder = site(f"def on_starting(server):\n    raise {raised}\n")
+    done = run(*PYTHON, "-b", "127.0.0.1:0", "app", folder=folder)
+    assert done.returncode == 1
+    assert re.search(rf"the hook on_starting raised {shown}$", done.stderr, re.M)
+
+
 def test_pre_fork_that_fails_in_the_loop_ends_the_server_with_255(site, start):
     server = start("app", cwd=site("def pre_fork(s, w):\n    raise ValueError('no way')\n"),
                    wait=False)
