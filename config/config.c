@@ -94,7 +94,7 @@ static int read_file(struct lc_config *config, struct sources *s, struct lc_erro
     s->file_name = lc_source_find_file(config->start_dir, asked(s, LC_SET_config));
     if (s->file_name == NULL)
         return 0;
-    s->is_script = lc_source_is_python(s->file_name);
+    s->is_script = lc_source_is_python(config->start_dir, s->file_name);
     done = s->is_script
                ? read_script(config, s, err)
                : lc_source_read_ini(&s->file, config->start_dir, s->file_name, err);

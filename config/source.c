@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct lc_assignment *lc_source_add(struct lc_source *source,
@@ -103,19 +104,6 @@ int lc_setting_wrong(const struct lc_setting *setting, const struct lc_origin *o
     return wrap_with_origin(setting, origin, err);
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t len = strlen(text), end_len = strlen(end);
-
-    return len >= end_len && strcmp(text + len - end_len, end) == 0;
-}
-
-bool lc_source_is_python(const char *name)
-{
-    return strncmp(name, "python:", 7) == 0 || strncmp(name, "run:", 4) == 0 ||
-           ends_with(name, ".py") || ends_with(name, ".pyc");
-}
-
 /* A path in the start directory, however the process has moved since. */
 static char *path_in(const char *dir, const char *name)
 {
@@ -129,11 +117,53 @@ static bool exists_in(const char *dir, const char *name)
     return access(path, F_OK) == 0;
 }
 
+static const char *without_scheme(const char *name)
+{
+    return strncmp(name, "file:", 5) == 0 ? name + 5 : name;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t len = strlen(text), end_len = strlen(end);
+
+    return len >= end_len && strcmp(text + len - end_len, end) == 0;
+}
+
+/* Whether the first line that says something cannot be an INI file's, which begins with the name
+ * of a section. A pipe is not looked into: what was read of it would be missing later. */
+static bool looks_like_python(const char *start_dir, const char *name)
+{
+    LC_AUTOFREE char *path = path_in(start_dir, without_scheme(name));
+    LC_AUTOFREE char *line = NULL;
+    struct stat about;
+    size_t room = 0;
+    char first = '[';
+
+    if (stat(path, &about) < 0 || !S_ISREG(about.st_mode))
+        return false;
+    FILE *in = fopen(path, "re");
+    while (in != NULL && getline(&line, &room, in) >= 0) {
+        first = line[strspn(line, " \t\r\n")];
+        if (first != '\0' && first != '#' && first != ';')
+            break;
+        first = '[';
+    }
+    if (in != NULL)
+        fclose(in);
+    return first != '[';
+}
+
+bool lc_source_is_python(const char *start_dir, const char *name)
+{
+    return strncmp(name, "python:", 7) == 0 || strncmp(name, "run:", 4) == 0 ||
+           ends_with(name, ".py") || ends_with(name, ".pyc") ||
+           (!ends_with(name, ".ini") && looks_like_python(start_dir, name));
+}
+
 int lc_source_read_ini(struct lc_source *source, const char *start_dir, const char *name,
                        struct lc_error *err)
 {
-    if (strncmp(name, "file:", 5) == 0)
-        name += 5;
+    name = without_scheme(name);
 
     LC_AUTOFREE char *path = path_in(start_dir, name);
     FILE *in = fopen(path, "re");

@@ -57,8 +57,9 @@ int lc_setting_wrong(const struct lc_setting *setting, const struct lc_origin *o
  * from `start_dir`. NULL: there is none to read. The caller frees it. */
 char *lc_source_find_file(const char *start_dir, const char *asked);
 
-/* Whether it is Python, by its name: "python:MODULE", "file:X.py", "X.py", "X.pyc". */
-bool lc_source_is_python(const char *name);
+/* Whether it is Python: "python:MODULE", "file:X.py", "X.py", "X.pyc", and a file of any other name
+ * but "X.ini" that does not begin with a section. */
+bool lc_source_is_python(const char *start_dir, const char *name);
 
 /* Reads an INI file, whose name `lc_source_find_file` gave. */
 int lc_source_read_ini(struct lc_source *source, const char *start_dir, const char *name,

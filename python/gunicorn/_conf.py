@@ -11,7 +11,7 @@ import traceback
 import types
 
 import gunicorn
-from gunicorn import config
+from gunicorn import config, util
 from gunicorn.app import base
 
 OUR_SERVER = gunicorn.SERVER
@@ -56,6 +56,8 @@ def read(asked, start_dir):
 def run_file(path, shown):
     if not os.path.exists(path):
         raise Failure("%r doesn't exist" % shown)
+    if not path.endswith((".py", ".pyc")):
+        util.warn("configuration file should have a valid Python extension.\n")
     kind = (importlib.machinery.SourcelessFileLoader if path.endswith(".pyc")
             else importlib.machinery.SourceFileLoader)
     spec = importlib.util.spec_from_file_location("__config__", path,

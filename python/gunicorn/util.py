@@ -128,8 +128,8 @@ def close(sock):
 
 def warn(text):
     print("!!!", file=sys.stderr)
-    for line in text.splitlines():
-        print("!!! %s" % line, file=sys.stderr)
+    for number, line in enumerate(text.splitlines()):
+        print("!!! %s%s" % ("" if number else "WARNING: ", line), file=sys.stderr)
     print("!!!\n", file=sys.stderr, flush=True)
 
 

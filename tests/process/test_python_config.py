@@ -1,5 +1,6 @@
 """gunicorn.conf.py: where it is found, what may stand in it, and what is said about it."""
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from waiting import wait_until
 PYTHON = ("--python", sys.executable)
 APP = """
 import os
+import re
 def application(environ, start_response):
     body = repr(os.environ.get("SHOP", "")).encode()
     start_response("200 OK", [("Content-Length", str(len(body)))])
@@ -73,6 +75,27 @@ def test_c_names_another_file(site, named):
     values = printed(folder, "-c", named.format(folder=folder))
     assert values["workers"][0] == "3"
     assert values["workers"][1].endswith("other.py:1")
+
+
+WARNING = "!!!\n!!! WARNING: configuration file should have a valid Python extension.\n!!!\n\n"
+
+
+@pytest.mark.parametrize("name, text, is_python", [
+    ("gunicorn.conf", "# ours\n\nworkers = 3\n", True),
+    ("settings", '"""Ours."""\nimport os\nworkers = len("abc")\n', True),
+    ("licorne.conf", "; ours\n\n[server]\nworkers = 3\n", False),
+    ("shop.ini", "[server]\nworkers = 3\n", False),
+])
+def test_without_an_ending_its_first_line_tells_what_it_is(site, name, text, is_python):
+    folder = site(text, name)
+    done = run(*PYTHON, "--print-config", "-c", f"file:{name}", "app", folder=folder)
+    assert re.search(rf"^workers += 3 +# {name}:\d$", done.stdout, re.M), done
+    assert done.stderr == (WARNING if is_python else "")
+
+
+def test_an_empty_file_sets_nothing(site):
+    assert printed(site("", "none.conf"), "-c", "none.conf")["workers"] == ("1", "default")
+    assert printed(site.folder, "-c", "/dev/null")["workers"] == ("1", "default")
 
 
 def test_a_module_can_be_named(site):
@@ -396,6 +419,6 @@ def application(environ, start_response):
     return []
 """)
     server = start("prints", cwd=tmp_path)
-    server.wait_for_workers(3)
+    wait_until(lambda: server.stdout.count("from a worker") == 3, 15, "a line of each worker")
     server.stop()
     assert server.stdout.splitlines() == ["from the file"] + ["from a worker"] * 3
