@@ -1,6 +1,7 @@
 #include "config/script.h"
 
 #include "base/fork.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "config/origins.h"
 #include "config/strings.h"
@@ -19,6 +20,7 @@ struct lc_script {
     bool has_hooks;
     bool writes_logs;
     bool makes_access;
+    enum lc_level least_level; /* of the records it has a use for, if it writes logs */
 };
 
 static lc_script_find_fn find;
@@ -192,7 +194,8 @@ int lc_script_conclude(const struct lc_config *config, struct lc_error *err)
     if (done < 0)
         return -1;
     script->has_hooks = script->ops->has_hooks(script->handle);
-    script->ops->logging(script->handle, &script->writes_logs, &script->makes_access);
+    script->ops->logging(script->handle, &script->writes_logs, &script->makes_access,
+                         &script->least_level);
     return 0;
 }
 
@@ -224,6 +227,12 @@ bool lc_script_writes_logs(const struct lc_config *config)
 bool lc_script_makes_access_lines(const struct lc_config *config)
 {
     return config->script != NULL && config->script->makes_access;
+}
+
+enum lc_level lc_script_log_level(const struct lc_config *config)
+{
+    return lc_script_writes_logs(config) ? config->script->least_level
+                                         : lc_level_of(config->loglevel);
 }
 
 void lc_script_write_log(const struct lc_config *config, bool is_access,

@@ -43,6 +43,11 @@ void lc_script_attend(const struct lc_script *script);
  * whether that makes the lines of requests too. */
 bool lc_script_writes_logs(const struct lc_config *config);
 bool lc_script_makes_access_lines(const struct lc_config *config);
+
+/* The least important records to log: `loglevel`, unless a logger of the configuration's own says
+ * otherwise. */
+enum lc_level lc_script_log_level(const struct lc_config *config);
+
 void lc_script_write_log(const struct lc_config *config, bool is_access,
                          struct lc_slice text);
 void lc_script_reopen_logs(const struct lc_config *config);

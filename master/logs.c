@@ -139,7 +139,7 @@ void lc_logs_redirect(struct lc_master *m)
 {
     tell_streams(m);
     lc_log_count_levels(m->serving->config->statsd_host != NULL);
-    lc_log_open(m->records[1], lc_level_of(m->serving->config->loglevel));
+    lc_log_open(m->records[1], lc_script_log_level(m->serving->config));
 }
 
 void lc_logs_reopen(struct lc_master *m)
@@ -201,7 +201,7 @@ int lc_logs_start(struct lc_master *m, struct lc_error *err)
         return -1;
     if (await_ready(m, err) < 0)
         return -1;
-    lc_log_open(m->records[1], lc_level_of(m->serving->config->loglevel));
+    lc_log_open(m->records[1], lc_script_log_level(m->serving->config));
     return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "base/scoreboard.h"
 #include "base/title.h"
 #include "config/config.h"
+#include "config/script.h"
 #include "master/certificates.h"
 #include "master/control/control.h"
 #include "master/generation.h"
@@ -142,7 +143,7 @@ static int live(struct lc_master *m, const struct lc_role *role,
 
     if (is_worker) {
         name_slot(m->scoreboard, slot);
-        lc_log_open(inherit.records, lc_level_of(generation->config->loglevel));
+        lc_log_open(inherit.records, lc_script_log_level(generation->config));
         if (lc_worker_hook(m, generation, LC_HOOK_POST_FORK, age, getpid(), &err) < 0 ||
             prepare_worker(m, generation, &err) < 0)
             return give_up(&inherit, &err);

@@ -212,9 +212,10 @@ static bool script_has_hooks(void *script)
     return bridge->script->has_hooks(script);
 }
 
-static void script_logging(void *script, bool *writes, bool *makes_access)
+static void script_logging(void *script, bool *writes, bool *makes_access,
+                           enum lc_level *least)
 {
-    bridge->script->logging(script, writes, makes_access);
+    bridge->script->logging(script, writes, makes_access, least);
 }
 
 static void script_write_log(void *script, bool is_access, struct lc_slice text)

@@ -245,13 +245,16 @@ static bool script_has_hooks(void *script)
 
 /* ---- logs ---- */
 
-static void script_logging(void *script, bool *writes, bool *makes_access)
+static void script_logging(void *script, bool *writes, bool *makes_access,
+                           enum lc_level *least)
 {
     bool was_parked = enter();
     PyObject *answer = PyObject_CallMethod(script, "logging", NULL);
 
     *writes = answer != NULL && PyTuple_GetItem(answer, 0) == Py_True;
     *makes_access = answer != NULL && PyTuple_GetItem(answer, 1) == Py_True;
+    *least = answer == NULL ? LC_INFO
+                            : (enum lc_level)PyLong_AsLong(PyTuple_GetItem(answer, 2));
     if (answer == NULL)
         PyErr_Print();
     Py_XDECREF(answer);

@@ -15,6 +15,7 @@
 #include "base/tickets.h"
 #include "config/config.h"
 #include "config/hooks.h"
+#include "config/script.h"
 #include "worker/accept.h"
 #include "worker/conn.h"
 #include "worker/exchange.h"
@@ -625,7 +626,7 @@ int lc_worker_run(const struct lc_inherit *inherit)
     struct lc_server server;
     struct lc_error err = {.code = LC_E_NONE};
 
-    lc_log_open(inherit->records, lc_level_of(inherit->config->loglevel));
+    lc_log_open(inherit->records, lc_script_log_level(inherit->config));
     lc_stacks_open(inherit->output);
     lc_log(LC_INFO, "Booting worker with pid: %d", (int)getpid());
     init(&server, inherit);

@@ -6,6 +6,7 @@
 #pragma once
 #include <licorne/api.h>
 #include <licorne/app.h>
+#include <licorne/log.h>
 #include <licorne/slice.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -76,8 +77,9 @@ struct lc_script_ops {
     bool (*has_hooks)(void *script);
 
     /* Whether the configuration brings a logger of its own, which writes what the process for
-     * logs gets, and whether that makes the lines of requests as well, in the workers. */
-    void (*logging)(void *script, bool *writes, bool *makes_access);
+     * logs gets, and whether that makes the lines of requests as well, in the workers. If it
+     * writes, `least` is the level below which it has no use for records. */
+    void (*logging)(void *script, bool *writes, bool *makes_access, enum lc_level *least);
 
     /* In the process for logs: a record with its newline; and SIGUSR1. */
     void (*write_log)(void *script, bool is_access, struct lc_slice text);

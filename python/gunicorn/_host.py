@@ -80,8 +80,9 @@ class Script:
         return bool(self.hooks) or self.makes_access
 
     def logging(self):
-        """(whether the user's handlers write the logs, whether his class makes access lines)"""
-        return self.sink is not None, self.makes_access
+        """(whether the user's handlers write the logs, whether his class makes access lines,
+        the least level that his logger lets through)"""
+        return self.sink is not None, self.makes_access, self.sink.least() if self.sink else INFO
 
     # ---- logs, in the process that writes them ----
 

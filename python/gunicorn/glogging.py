@@ -308,8 +308,14 @@ class Sink:
         self.log = log
         self.kept = [(logger, logger.handlers[:], logger.filters[:], logger.propagate,
                       logger.level) for logger in loggers()]
+        self.level = log.error_log.getEffectiveLevel()  # a configuration has the last word on it
         self.is_open = False
         pass_on()
+
+    def least(self):
+        """What the server need not even send, it is told by this level."""
+        return next((ours for level, ours in reversed(LEVELS) if level >= self.level),
+                    LEVELS[0][1])
 
     def open(self):
         self.is_open = True
@@ -327,8 +333,10 @@ class Sink:
         error, access = loggers()
         line = None if is_access else self.LINE.fullmatch(text)
         if is_access:
-            self.handle(access, logging.INFO, text, os.getppid())
+            if access.isEnabledFor(logging.INFO):
+                self.handle(access, logging.INFO, text, os.getppid())
         elif line is not None:
+            # Who said it knows the level in force, also after a reload.
             level = logging.getLevelName(line.group(2))
             self.handle(error, level if isinstance(level, int) else logging.INFO, line.group(3),
                         int(line.group(1)))
@@ -337,10 +345,9 @@ class Sink:
 
     @staticmethod
     def handle(logger, level, message, pid):
-        if logger.isEnabledFor(level):
-            record = logger.makeRecord(logger.name, level, "(licorne)", 0, message, (), None)
-            record.process = pid
-            logger.handle(record)
+        record = logger.makeRecord(logger.name, level, "(licorne)", 0, message, (), None)
+        record.process = pid
+        logger.handle(record)
 
     @staticmethod
     def write_raw(logger, text):

@@ -168,6 +168,36 @@ format=ini %(levelname)s %(message)s
     assert "ini INFO Listening at: " in site.read("from_ini")
 
 
+@pytest.mark.parametrize("loglevel, own, seen", [
+    ("warning", "DEBUG", {"DEBUG", "INFO"}),
+    ("debug", "INFO", {"INFO"}),
+    ("debug", "ERROR", set()),
+])
+def test_a_configuration_has_the_last_word_on_the_level(site, start, loglevel, own, seen):
+    conf = DICT.replace('"gunicorn.error": {"level": "INFO"',
+                        f'"gunicorn.error": {{"level": "{own}"')
+    server = ready(start("--log-level", loglevel, "app", cwd=site(conf + """
+def post_fork(server, worker):
+    worker.log.debug("of a hook")
+    worker.log.error("spawned")
+"""), wait=False))
+    site.wait_for("errors", "ERROR|gunicorn.error|")
+    server.stop()  # "Handling signal: term" has been said
+    levels = set(re.findall(r"^(\w+)\|gunicorn\.error", site.read("errors"), re.M)) - {"ERROR"}
+    assert levels == seen
+    assert ("of a hook" in site.read("errors")) == ("DEBUG" in seen)
+
+
+def test_a_reload_changes_the_level_of_a_logger_class(site, start):
+    conf = "from gunicorn.glogging import Logger\nclass Mine(Logger):\n    pass\n" \
+           "logger_class = Mine\n"
+    server = ready(start("app", cwd=site(conf), wait=False))
+    assert "[DEBUG]" not in server.stderr
+    site(conf + "loglevel = 'debug'\n")
+    server.send_signal(signal.SIGHUP)
+    server.wait_for_log("[DEBUG] ")
+
+
 @pytest.mark.parametrize("conf, why", [
     ('logconfig = "no.such.file"', "Error: log config file doesn't exist: 'no.such.file'"),
     ('logconfig_dict = {"handlers": {"x": {"class": "no.such.Class"}}}', "Error: logconfig_dict: "),

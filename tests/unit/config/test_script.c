@@ -61,8 +61,10 @@ static bool fake_has_hooks(void *script)
     return has_hooks;
 }
 
-static void fake_logging(void *script, bool *writes, bool *makes_access)
+static void fake_logging(void *script, bool *writes, bool *makes_access,
+                         enum lc_level *least)
 {
+    *least = LC_INFO;
     *writes = *makes_access = false;
 }
 
