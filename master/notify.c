@@ -17,7 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { ASK_EVERY_MS = 20000 };
+enum { ASK_EVERY_MS = 20000, STATUS_EVERY_MS = 1000 };
 
 /* A manager expects signs of life within `usec` and may be told of another process to watch. */
 static uint64_t watchdog_interval(void)
@@ -37,7 +37,6 @@ void lc_notify_open(struct lc_notify *notify)
         return;
     notify->watchdog_ms = watchdog_interval();
     notify->next_ms = lc_clock_ms();
-    notify->ask_at_ms = notify->next_ms + ASK_EVERY_MS;
 }
 
 void lc_notify_hand_over(const struct lc_notify *notify)
@@ -76,15 +75,65 @@ static void say(const struct lc_notify *notify, const char *text)
         lc_log(LC_DEBUG, "NOTIFY_SOCKET = %s: %s", notify->address, strerror(errno));
 }
 
-/* MAINPID: after an upgrade the manager still has the old master's. */
-static void say_ready(const struct lc_master *m)
+/* ---- ready, and how many serve ---- */
+
+/* For people who read `systemctl status`; the caller frees it. */
+static char *status_of(const struct lc_master *m)
 {
-    LC_AUTOFREE char *text = lc_printf(
-        "READY=1\nMAINPID=%d\nSTATUS=Licorne serves with %u workers", (int)getpid(),
-        lc_workers_ready(m, m->serving));
+    const struct lc_notify *notify = &m->notify;
+    bool is_refused = m->reloaded.number > 0 && !m->reloaded.is_committed;
+
+    return lc_printf("STATUS=%u of %u workers serve%s%s", notify->ready, notify->wanted,
+                     is_refused ? "; not reloaded: " : "",
+                     is_refused ? m->reloaded.why : "");
+}
+
+static void count_workers(struct lc_master *m)
+{
+    m->notify.ready = lc_workers_ready(m, m->serving);
+    m->notify.wanted = m->serving->wanted;
+    m->notify.status_ms = lc_clock_ms() + STATUS_EVERY_MS;
+}
+
+/* MAINPID: after an upgrade the manager still has the old master's. */
+static void say_ready(struct lc_master *m)
+{
+    count_workers(m);
+    LC_AUTOFREE char *status = status_of(m);
+    LC_AUTOFREE char *text = lc_printf("READY=1\nMAINPID=%d\n%s", (int)getpid(), status);
 
     say(&m->notify, text);
+    m->notify.is_ready = m->notify.was_ready = true;
 }
+
+static void keep_status_true(struct lc_master *m)
+{
+    struct lc_notify *notify = &m->notify;
+
+    if (notify->ready == lc_workers_ready(m, m->serving) &&
+        notify->wanted == m->serving->wanted)
+        return;
+    lc_master_wake_at(m, notify->status_ms);
+    if (lc_clock_ms() < notify->status_ms)
+        return;
+    count_workers(m);
+    LC_AUTOFREE char *status = status_of(m);
+    say(notify, status);
+}
+
+/* At the start all workers are forked at once: none that boots is left when each has come to
+ * serve or has failed. */
+static bool can_serve(const struct lc_master *m)
+{
+    if (m->notify.was_ready || !m->has_served)
+        return m->has_served;
+    LC_LIST_EACH (at, &m->workers)
+        if (LC_CONTAINER(at, struct lc_worker, link)->state == LC_WORKER_STARTING)
+            return false;
+    return true;
+}
+
+/* ---- the rest ---- */
 
 /* systemd wants to know when, to tell this reload from an earlier one. */
 static void say_reloading(const struct lc_notify *notify)
@@ -96,6 +145,13 @@ static void say_reloading(const struct lc_notify *notify)
     say(notify, text);
 }
 
+/* A master without workers does not serve, unless somebody has sent them away. */
+static bool is_alive(const struct lc_master *m)
+{
+    return !lc_list_is_empty(&m->workers) || m->serving->wanted == 0 ||
+           m->successor != 0 || m->phase != LC_MASTER_RUNNING;
+}
+
 static void give_sign_of_life(struct lc_master *m)
 {
     struct lc_notify *notify = &m->notify;
@@ -104,20 +160,25 @@ static void give_sign_of_life(struct lc_master *m)
     if (notify->watchdog_ms == 0)
         return;
     if (now >= notify->next_ms) {
-        say(notify, "WATCHDOG=1");
+        if (is_alive(m))
+            say(notify, "WATCHDOG=1");
         notify->next_ms = now + notify->watchdog_ms;
     }
     lc_master_wake_at(m, notify->next_ms);
 }
 
-/* Imports may take longer than the manager's patience with a start. */
+/* Imports may take longer than the manager's patience with a start or a reload. */
 static void ask_for_time(struct lc_master *m)
 {
     struct lc_notify *notify = &m->notify;
     uint64_t now = lc_clock_ms();
 
-    if (m->has_served)
+    if (m->has_served && m->next == NULL) {
+        notify->ask_at_ms = 0;
         return;
+    }
+    if (notify->ask_at_ms == 0)
+        notify->ask_at_ms = now + ASK_EVERY_MS;
     if (now >= notify->ask_at_ms) {
         say(notify, "EXTEND_TIMEOUT_USEC=60000000\nSTATUS=Licorne loads the application");
         notify->ask_at_ms = now + ASK_EVERY_MS;
@@ -153,10 +214,10 @@ void lc_notify_step(struct lc_master *m)
         notify->is_ready = false;
         say_reloading(notify);
     }
-    if (!notify->is_ready && m->has_served && m->next == NULL) {
-        notify->is_ready = true;
+    if (notify->is_ready)
+        keep_status_true(m);
+    else if (m->next == NULL && can_serve(m))
         say_ready(m);
-    }
 }
 
 /* Not before: the manager would wait for the new one's signs of life while this one drains. */

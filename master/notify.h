@@ -1,7 +1,8 @@
-/* master/notify.h — tells a service manager how the server is (sd_notify): READY=1 only when
- * workers can serve, RELOADING=1 around a reload, STOPPING=1, and WATCHDOG=1 as often as it is
- * asked for. Asks for more time while the application is being loaded. Says nothing where
- * NOTIFY_SOCKET is not set. During an upgrade the old master alone speaks, until it ends. */
+/* master/notify.h — tells a service manager how the server is (sd_notify): READY=1 when the
+ * workers can serve, RELOADING=1 around a reload, STOPPING=1, in STATUS how many workers there
+ * are, and WATCHDOG=1 as often as it is asked for, as long as there is a worker. Asks for more
+ * time while the application is being loaded. Says nothing where NOTIFY_SOCKET is not set.
+ * During an upgrade the old master alone speaks, until it ends. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,8 +13,12 @@ struct lc_notify {
     const char *address;  /* of the manager's socket; NULL: there is none to tell */
     uint64_t watchdog_ms; /* between two signs of life; 0: none are asked for     */
     uint64_t next_ms;     /* when the next is due                                 */
-    uint64_t ask_at_ms;   /* booting: when to ask for more time                   */
+    uint64_t ask_at_ms;   /* booting: when to ask for more time; 0: not booting   */
+    bool was_ready;       /* READY=1 was said at least once                       */
     bool is_ready;        /* as said last                                         */
+    unsigned ready;       /* workers, as STATUS says                              */
+    unsigned wanted;      /* the same                                             */
+    uint64_t status_ms;   /* when STATUS may change next                          */
     unsigned reloads;     /* as many as were told of                              */
     bool is_stopping;
 };
