@@ -145,14 +145,22 @@ void lc_upgrade_on_death(struct lc_master *m, int status)
 
 /* ---- the new master ---- */
 
-static void promote(struct lc_master *m)
+/* A reload that is under way has a pidfile, too. */
+static void promote_pidfiles(struct lc_master *m)
 {
+    struct lc_generation *all[] = {m->leaving, m->next, m->serving};
     struct lc_error err;
 
+    for (size_t i = 0; i < LC_COUNT(all); i++)
+        if (all[i] != NULL && lc_generation_promote_pidfile(all[i], &err) < 0)
+            lc_log(LC_ERROR, "%s", err.text);
+}
+
+static void promote(struct lc_master *m)
+{
     lc_log(LC_INFO, "Master has been promoted.");
     m->handed.predecessor = 0;
-    if (lc_generation_promote_pidfile(m->serving, &err) < 0)
-        lc_log(LC_ERROR, "%s", err.text);
+    promote_pidfiles(m);
     lc_control_promote(m);
     lc_master_show_title(m);
     m->notify.is_ready = false; /* the service manager learns whom to watch now */
