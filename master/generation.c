@@ -41,6 +41,15 @@ static bool has_pidfile(const struct lc_generation *generation, const char *path
            strcmp(generation->pidfile, path) == 0;
 }
 
+int lc_generation_check_pidfile(const struct lc_generation *generation,
+                                struct lc_error *err)
+{
+    if (generation->config->pidfile == NULL)
+        return 0;
+    LC_AUTOFREE char *path = lc_path_absolute(generation->config->pidfile);
+    return lc_pidfile_check(path, getpid(), err);
+}
+
 /* Sets the path only when the file is there: closing removes no stranger's. */
 int lc_generation_open_pidfile(struct lc_generation *generation,
                                const struct lc_generation *running, bool is_second,

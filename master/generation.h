@@ -12,6 +12,10 @@ void lc_generation_destroy(struct lc_generation *generation,
 /* A second master, beside the one that it is to replace, has PIDFILE.2 until it is promoted. */
 int lc_generation_promote_pidfile(struct lc_generation *generation, struct lc_error *err);
 
+/* Whether the pidfile's place is free. Writes nothing. */
+int lc_generation_check_pidfile(const struct lc_generation *generation,
+                                struct lc_error *err);
+
 /* These share with `running` (NULL at the start) what stays the same. Relative paths begin at
  * the current folder. */
 int lc_generation_open_pidfile(struct lc_generation *generation,

@@ -236,15 +236,32 @@ void lc_master_show_title(const struct lc_master *m)
 }
 
 /* A master that takes another one's place is where that one was. */
-static int go_to_background(struct lc_master *m, const struct lc_config *config,
-                            struct lc_error *err)
+static bool leaves_the_shell(const struct lc_master *m)
 {
-    if (!config->daemon || m->handed.predecessor != 0)
+    return m->serving->config->daemon && m->handed.predecessor == 0;
+}
+
+static int go_to_background(struct lc_master *m, struct lc_error *err)
+{
+    if (!leaves_the_shell(m))
         return 0;
     if (getenv("NOTIFY_SOCKET") != NULL)
         fprintf(stderr, "licorne: Warning: daemon: the service manager behind "
                         "NOTIFY_SOCKET loses sight of the server; leave `daemon` out\n");
-    return lc_daemon_start(config->enable_stdio_inheritance, err);
+    return lc_daemon_start(m->serving->config->enable_stdio_inheritance, err);
+}
+
+/* What is wrong with these a daemon says while there is still somebody to read it. */
+static int prepare(struct lc_master *m, struct lc_config *config, struct lc_error *err)
+{
+    m->serving = lc_generation_create(m, config);
+    if (lc_config_require(config, err) < 0 ||
+        lc_generation_take_on(m->serving, NULL, err) < 0 ||
+        lc_certificates_read(&m->serving->certificates, config, m->roles->worker, err) <
+            0 ||
+        lc_certificates_start(m, err) < 0)
+        return -1;
+    return leaves_the_shell(m) ? lc_generation_check_pidfile(m->serving, err) : 0;
 }
 
 static int preload(struct lc_master *m, struct lc_error *err)
@@ -260,21 +277,14 @@ static int preload(struct lc_master *m, struct lc_error *err)
     return -1;
 }
 
-static int start(struct lc_master *m, struct lc_config *config, struct lc_error *err)
+static int start(struct lc_master *m, struct lc_error *err)
 {
-    m->serving = lc_generation_create(m, config);
-    if (lc_config_require(config, err) < 0 ||
-        lc_generation_take_on(m->serving, NULL, err) < 0 ||
-        lc_certificates_read(&m->serving->certificates, config, m->roles->worker, err) <
-            0 ||
-        lc_certificates_start(m, err) < 0)
-        return -1;
     m->scoreboard = lc_scoreboard_create(LC_SLOTS_MAX, err);
     if (m->scoreboard == NULL || lc_passing_open(m->passing, err) < 0 ||
         lc_signals_open(m, err) < 0)
         return -1;
     lc_master_show_title(m);
-    lc_log_count_levels(config->statsd_host != NULL);
+    lc_log_count_levels(m->serving->config->statsd_host != NULL);
     if (lc_logs_start(m, err) < 0)
         return -1;
     if (lc_master_hook_workers(m, m->serving, -1, err) < 0 || preload(m, err) < 0)
@@ -306,11 +316,13 @@ static int open_doors(struct lc_master *m)
     return lc_master_hook(m, m->serving, LC_HOOK_WHEN_READY, &err);
 }
 
-static int serve(struct lc_master *m, struct lc_config *config)
+static int serve(struct lc_master *m)
 {
     struct lc_error err = {0};
 
-    if (start(m, config, &err) < 0) {
+    if (start(m, &err) < 0) {
+        if (leaves_the_shell(m))
+            lc_log(LC_ERROR, "%s", err.text); /* nobody reads its stderr */
         m->exit_code = lc_refuse(&err);
     } else if (open_doors(m) < 0) {
         m->exit_code = EXIT_STARTUP;
@@ -371,8 +383,12 @@ int lc_master_main(int argc, char **argv, const struct lc_roles *roles)
         return code;
     }
 
-    if (lc_handed_open(&m.handed, &err) < 0 || go_to_background(&m, config, &err) < 0) {
+    if (lc_handed_open(&m.handed, &err) < 0) {
         lc_config_destroy(config);
+        return lc_refuse(&err);
+    }
+    if (prepare(&m, config, &err) < 0 || go_to_background(&m, &err) < 0) {
+        lc_generation_destroy(m.serving, NULL);
         return lc_refuse(&err);
     }
     lc_notify_open(&m.notify);
@@ -381,5 +397,5 @@ int lc_master_main(int argc, char **argv, const struct lc_roles *roles)
         lc_log(LC_CRITICAL, "Unhandled failure: there is no event loop");
         return EXIT_UNEXPECTED;
     }
-    return serve(&m, config);
+    return serve(&m);
 }

@@ -76,7 +76,7 @@ static int check_folder(const char *path, struct lc_error *err)
     return 0;
 }
 
-int lc_pidfile_create(const char *path, pid_t pid, struct lc_error *err)
+int lc_pidfile_check(const char *path, pid_t pid, struct lc_error *err)
 {
     if (check_folder(path, err) < 0)
         return -1;
@@ -84,13 +84,18 @@ int lc_pidfile_create(const char *path, pid_t pid, struct lc_error *err)
     pid_t named = pid_in(path);
     if (named < 0)
         return lc_error_sys(err, "pidfile '%s'", path);
-    if (named == pid)
-        return 0;
-    if (named > 0 && is_alive(named))
+    if (named > 0 && named != pid && is_alive(named))
         return lc_error_set(err, LC_E_CONFIG,
                             "Already running on PID %d (or pid file '%s' is stale)",
                             (int)named, path);
-    return lc_pidfile_write(path, pid, err);
+    return 0;
+}
+
+int lc_pidfile_create(const char *path, pid_t pid, struct lc_error *err)
+{
+    if (lc_pidfile_check(path, pid, err) < 0)
+        return -1;
+    return pid_in(path) == pid ? 0 : lc_pidfile_write(path, pid, err);
 }
 
 void lc_pidfile_remove(const char *path, pid_t pid)

@@ -4,6 +4,9 @@
 
 struct lc_error;
 
+/* Whether lc_pidfile_create would find the place free. Writes nothing. */
+int lc_pidfile_check(const char *path, pid_t pid, struct lc_error *err);
+
 /* Writes "PID\n" with mode 0644, all at once: readers never see half of it. A file that names a
  * living process other than `pid` is left alone: -1 and `err`. One that names nothing or a dead
  * process is replaced. */

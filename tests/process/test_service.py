@@ -5,11 +5,12 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
 from client import Client
-from licorne import APPS, HELLO_MODULE, PROGRAM, environment, is_licorne, read_or_empty
+from licorne import APPS, HELLO_MODULE, PROGRAM, environment, is_licorne, read_or_empty, run
 from load import Load
 from waiting import wait_until
 
@@ -66,6 +67,34 @@ def test_ready_is_said_when_a_worker_can_serve(start, manager, tmp_path):
     assert server.get("/").status == 200
 
 
+def test_ready_is_said_when_all_workers_can_serve(start, manager, tmp_path):
+    (tmp_path / "late.py").write_text(
+        "import os, time\n"
+        "try:\n"
+        "    os.close(os.open('second', os.O_CREAT | os.O_EXCL))\n"
+        "except FileExistsError:\n"
+        "    time.sleep(1.5)\n"
+        "from served import application\n")
+    server = start("-w", "2", "--chdir", tmp_path, "--pythonpath", APPS, "late:application",
+                   env={"NOTIFY_SOCKET": manager.address})
+    assert server.get("/").status == 200  # the quick one's answer
+    assert not any("READY" in m for m in manager.listen())
+    assert manager.wait_for("READY")["STATUS"] == "2 of 2 workers serve"
+
+
+def test_status_says_how_many_workers_serve_and_why_a_reload_did_not(serve, manager, tmp_path):
+    config = tmp_path / "licorne.ini"
+    config.write_text("[server]\nworkers = 1\n")
+    server = serve("-c", config, env={"NOTIFY_SOCKET": manager.address})
+    manager.wait_for("STATUS", "1 of 1 workers serve")
+    server.send_signal(signal.SIGTTIN)
+    manager.wait_for("STATUS", "2 of 2 workers serve")
+    config.write_text("[server]\nworkers = none\n")
+    server.send_signal(signal.SIGHUP)
+    wait_until(lambda: any("; not reloaded: " in m.get("STATUS", "") for m in manager.listen()))
+    assert "2 of 2 workers serve; not reloaded: " in manager.heard[-1]["STATUS"]
+
+
 def test_a_reload_is_announced_and_its_end_too_also_when_it_fails(serve, manager, tmp_path):
     config = tmp_path / "licorne.ini"
     config.write_text("[server]\nworkers = 1\n")
@@ -85,6 +114,25 @@ def test_a_reload_is_announced_and_its_end_too_also_when_it_fails(serve, manager
 def test_the_watchdog_hears_from_the_master(serve, manager):
     serve(env={"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "200000"})
     manager.wait_for("WATCHDOG", "1", count=4)
+
+
+def test_the_watchdog_hears_nothing_while_there_is_no_worker(start, manager, tmp_path):
+    app = tmp_path / "deployed.py"
+    app.write_text("from served import application\n")
+    server = start("--chdir", tmp_path, "--pythonpath", APPS, "deployed:application",
+                   env={"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "200000"})
+    manager.wait_for("READY")
+    app.write_text("raise RuntimeError('no database')\n")
+    os.kill(server.workers()[0], signal.SIGKILL)
+
+    def is_silent():  # between two tries to boot one
+        said = len(manager.listen())
+        time.sleep(0.5)
+        return len(manager.listen()) == said
+    wait_until(is_silent, 15, "silence")
+    app.write_text("from served import application\n")
+    wait_until(lambda: manager.wait_for("STATUS", "1 of 1 workers serve", count=2))
+    manager.wait_for("WATCHDOG", count=1 + sum("WATCHDOG" in m for m in manager.listen()))
 
 
 def test_an_upgrade_keeps_the_service_and_names_its_new_process(serve, manager, tmp_path):
@@ -239,6 +287,30 @@ def test_an_upgrade_loses_no_request_and_takes_over_the_pidfile(serve, tmp_path)
     assert not pidfile.exists()
 
 
+def test_a_reload_that_the_promotion_overtakes_keeps_the_pidfile(start, tmp_path):
+    (tmp_path / "late.py").write_text("import os, time\n"
+                                      "if os.path.exists('slow'): time.sleep(2)\n"
+                                      "from served import application\n")
+    pidfile = tmp_path / "pid"
+    server = start("-p", pidfile, "--chdir", tmp_path, "--pythonpath", APPS, "late:application")
+    new = new_master_of(server)
+    try:
+        wait_until(lambda: workers_of(new), 15, "a new worker")
+        before = workers_of(new)
+        (tmp_path / "slow").touch()
+        os.kill(new, signal.SIGHUP)
+        server.wait_for_log("Hang up: Master.2")
+        server.send_signal(signal.SIGTERM)
+        server.wait_for_log("Master has been promoted.")
+        wait_until(lambda: workers_of(new) and not set(before) & set(workers_of(new)), 15)
+        assert pidfile.read_text() == f"{new}\n"
+        assert not (tmp_path / "pid.2").exists()
+    finally:
+        os.kill(new, signal.SIGTERM)
+        wait_until_gone(new)
+    assert not pidfile.exists()
+
+
 def test_an_upgrade_can_be_rolled_back(serve, tmp_path):
     path = tmp_path / "s"
     server = serve("-b", f"unix:{path}", bind=False)
@@ -333,6 +405,28 @@ def test_a_daemon_leaves_its_starter_and_its_terminal(tmp_path):
         os.kill(pid, signal.SIGTERM)
         wait_until_gone(pid)
     assert not pidfile.exists() and not path.exists()
+
+
+@pytest.mark.parametrize("arguments, complaint", [
+    ([], "No application module specified."),
+    (["--certfile", "nowhere.pem", "--keyfile", "nowhere.pem", HELLO_MODULE], "nowhere.pem"),
+    (["-p", "nowhere/pid", HELLO_MODULE], "nowhere doesn't exist. Can't create pidfile."),
+    (["-p", "taken", HELLO_MODULE], "Already running on PID 1 "),
+])
+def test_a_daemon_says_what_is_wrong_before_it_leaves(tmp_path, arguments, complaint):
+    (tmp_path / "taken").write_text("1\n")
+    done = run("-D", "-b", "127.0.0.1:0", *arguments, folder=tmp_path)
+    assert done.returncode == 1 and done.stderr.startswith("\nError: ")
+    assert complaint in done.stderr
+
+
+def test_what_is_wrong_later_a_daemon_logs(tmp_path):
+    (tmp_path / "hooks.py").write_text("def on_starting(server): raise RuntimeError('too late')\n")
+    done = run("-D", "-c", "hooks.py", "-b", "127.0.0.1:0", "--error-logfile", "log", HELLO_MODULE,
+               folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    wait_until(lambda: (tmp_path / "log").exists() and
+               "too late" in (tmp_path / "log").read_text(), 15)
 
 
 def test_a_daemon_may_keep_its_output(tmp_path):
