@@ -71,9 +71,10 @@ static int serve(const struct lc_inherit *inherit, bool is_silent)
                              "192.0.2.7");
     atomic_store(&slot->heartbeat_ms, lc_clock_ms());
     atomic_store(&slot->state, LC_SLOT_SERVING);
+    lc_channel_send(inherit->channel, LC_MSG_READY, inherit->generation, NULL, 0);
+    /* Behind it: a test that has read this may count on the master having heard. */
     lc_log(LC_INFO, "worker %u of generation %u serves", inherit->age,
            inherit->generation);
-    lc_channel_send(inherit->channel, LC_MSG_READY, inherit->generation, NULL, 0);
     while (poll(&channel, 1, TURN_MS) == 0)
         if (!is_silent)
             atomic_store(&slot->heartbeat_ms, lc_clock_ms());
