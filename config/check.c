@@ -141,6 +141,26 @@ static int check_bind(struct lc_config *config, struct lc_error *err)
     return 0;
 }
 
+static int check_metrics_bind(struct lc_config *config, struct lc_error *err)
+{
+    const char *spec = config->metrics_bind;
+    struct lc_address address;
+    struct lc_error why;
+
+    if (spec == NULL || *spec == '\0')
+        return 0;
+    if (lc_address_parse(spec, &address, &why) < 0)
+        return wrong(config, err, metrics_bind, "'%s': %s", spec, why.text);
+    if (address.kind == LC_ADDRESS_FD || strchr(spec, ':') == NULL)
+        return wrong(config, err, metrics_bind, "'%s': write HOST:PORT or unix:PATH",
+                     spec);
+    for (size_t i = 0; i < config->bind.count; i++)
+        if (strcmp(config->bind.items[i], spec) == 0)
+            return wrong(config, err, metrics_bind,
+                         "'%s' is one of bind: it needs an address of its own", spec);
+    return 0;
+}
+
 /* Several texts may mean the same word, which then stands for all of them. */
 static bool choose(char **field, enum lc_setting_id id)
 {
@@ -370,20 +390,10 @@ static int check_tls(struct lc_config *config, struct lc_error *err)
 typedef int (*check_fn)(struct lc_config *config, struct lc_error *err);
 
 static const check_fn checks[] = {
-    refuse_what_is_missing,
-    check_chdir,
-    check_directories,
-    check_bind,
-    check_raw_env,
-    check_worker_class,
-    check_paste,
-    check_workers,
-    check_choices,
-    check_trust,
-    check_forwarder_headers,
-    check_daemons,
-    check_tls,
-    check_words,
+    refuse_what_is_missing, check_chdir,   check_directories,  check_bind,
+    check_metrics_bind,     check_raw_env, check_worker_class, check_paste,
+    check_workers,          check_choices, check_trust,        check_forwarder_headers,
+    check_daemons,          check_tls,     check_words,
 };
 
 int lc_config_check(struct lc_config *config, struct lc_error *err)

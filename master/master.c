@@ -21,6 +21,7 @@
 #include "master/lost.h"
 #include "master/memory.h"
 #include "master/metrics.h"
+#include "master/monitor/monitor.h"
 #include "master/reap.h"
 #include "master/reload.h"
 #include "master/reloader.h"
@@ -136,6 +137,7 @@ static void supervise(struct lc_master *m)
         lc_notify_step(m);          /* what the service manager should know    */
         lc_metrics_step(m);         /* and statsd                              */
         lc_control_answer(m);       /* commands that had to wait               */
+        lc_monitor_step(m);         /* and those who watch                     */
 
         if (m->phase == LC_MASTER_STOPPING && lc_list_is_empty(&m->workers))
             m->phase = LC_MASTER_STOPPED;
@@ -219,6 +221,7 @@ static void tear_down(struct lc_master *m)
     lc_log_drain(1000);
     lc_logs_stop(m);
     lc_generation_destroy(m->serving, NULL);
+    lc_monitor_close(m);
     lc_control_close(m); /* last of all: who waits for the end learns of it here */
     lc_master_close_loop(m);
     lc_signals_close(m);
@@ -303,6 +306,10 @@ static int open_doors(struct lc_master *m)
     if (lc_generation_listen(m->serving, NULL, &m->handed, &err) < 0) {
         if (err.code == LC_E_NONE)
             return 0; /* told to stop: the loop will hear of it */
+        lc_log(LC_ERROR, "%s", err.text);
+        return -1;
+    }
+    if (lc_monitor_open(m, &err) < 0) {
         lc_log(LC_ERROR, "%s", err.text);
         return -1;
     }

@@ -15,6 +15,7 @@
 #include "master/control/control.h"
 #include "master/generation.h"
 #include "master/hooks.h"
+#include "master/monitor/monitor.h"
 #include "master/privileges.h"
 #include "master/signal.h"
 #include "master/state.h"
@@ -62,6 +63,7 @@ static void leave_the_master(struct lc_master *m, const struct lc_generation *ge
     uv_loop_fork(&m->loop); /* so that closing does not touch the master's epoll */
     lc_watch_close(&m->watch);
     lc_control_drop(m);
+    lc_monitor_drop(m);
     lc_master_close_loop(m);
     lc_fd_close(&m->records[is_worker ? 0 : 1]);
     lc_fd_close(&m->output[is_worker ? 0 : 1]);

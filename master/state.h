@@ -26,6 +26,7 @@
 struct lc_certificates;
 struct lc_config;
 struct lc_control;
+struct lc_monitor;
 
 enum lc_phase { LC_MASTER_RUNNING, LC_MASTER_STOPPING, LC_MASTER_STOPPED };
 enum lc_haste { LC_GRACEFULLY, LC_AT_ONCE };
@@ -105,6 +106,7 @@ struct lc_master {
         uint64_t next_ms; /* of the backlog */
     } metrics;
     struct lc_control *control; /* NULL: none */
+    struct lc_monitor *monitor; /* NULL: none */
 
     uv_loop_t loop;
     uv_timer_t alarm;

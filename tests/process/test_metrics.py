@@ -81,13 +81,13 @@ def test_the_program_tells_who_it_is_and_since_when(start):
 
 @pytest.mark.parametrize("kind, threads", [([], 1), (["--threads", "3"], 3)])
 def test_who_is_busy_can_be_seen(start, kind, threads):
-    server = start("--chdir", APPS, "-w", "2", *kind, "apps:application")
+    server = start("--chdir", APPS, "-w", "2", *kind, "served")
     wait_for_idle(server, 2)
     figures = asked(server)
     assert one(figures, "licorne_threads", state="idle") == 2 * threads
     assert one(figures, "licorne_workers_wanted") == 2
     with server.client() as client:
-        client.send(b"GET /sleep?3 HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.send(b"GET /slow?3 HTTP/1.1\r\nHost: x\r\n\r\n")
         wait_until(lambda: one(asked(server), "licorne_workers", state="busy") == 1)
         figures = asked(server)
         assert one(figures, "licorne_workers", state="idle") == 1
