@@ -107,6 +107,8 @@ static const char *why(int error)
     case ECONNRESET: return "the client went before the request's body was complete";
     case EBADMSG: return "the request's body is not coded in chunks as it says";
     case EPROTO: return "what follows the request's body is no trailer";
+    case ECONNABORTED:
+        return "the connection was given up before the request's body was complete";
     case EFBIG: return "the request's body is larger than limit_request_body";
     default: return strerror(error);
     }

@@ -25,7 +25,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { DRAIN_QUIET_MS = 500 }; /* see lc_conn_drain */
+enum {
+    DRAIN_QUIET_MS = 500,      /* see lc_conn_drain */
+    MORE_THAN_A_LITTLE = 4096, /* see keep_pace     */
+};
 
 /* --- deadlines and events -------------------------------------------------------------- */
 
@@ -43,6 +46,83 @@ void lc_conn_deadline(struct lc_conn *conn, enum lc_deadline kind)
         return;
     conn->due_ms = uv_now(&conn->server->loop) + patience;
     lc_list_append(&conn->server->deadlines[kind], &conn->due);
+}
+
+static uint64_t now_us(const struct lc_conn *conn)
+{
+    return uv_now(&conn->server->loop) * 1000;
+}
+
+static void start_pace(struct lc_conn *conn, enum lc_deadline kind, int64_t rate)
+{
+    lc_pace_start(&conn->pace, lc_server_patience(conn->server, kind), rate,
+                  now_us(conn));
+    conn->kept_us = conn->server->kept_us;
+    lc_conn_deadline(conn, kind);
+}
+
+void lc_conn_await_body(struct lc_conn *conn)
+{
+    conn->paced = conn->exchange->body.size;
+    conn->emptied_us = 0;
+    start_pace(conn, LC_DEADLINE_BODY, conn->server->config->body_min_rate);
+}
+
+/* An answer that is made piece by piece has one pace. It is not the client who was waited for
+ * while all that there was had left. */
+void lc_conn_await_room(struct lc_conn *conn)
+{
+    if (conn->emptied_us == 0) {
+        start_pace(conn, LC_DEADLINE_WRITE, conn->server->config->write_min_rate);
+        return;
+    }
+    lc_pace_excuse(&conn->pace, now_us(conn) - conn->emptied_us);
+    conn->kept_us = conn->server->kept_us;
+    lc_conn_deadline(conn, LC_DEADLINE_LOOK);
+}
+
+/* While a call keeps the loop a client can go on only until the socket is full, or empty. Who has
+ * done more than a little meanwhile may have waited for us: the call is not its time. */
+static void keep_pace(struct lc_conn *conn, enum lc_deadline kind, uint64_t bytes)
+{
+    uint64_t kept_us = conn->server->kept_us;
+
+    if (bytes >= MORE_THAN_A_LITTLE)
+        lc_pace_excuse(&conn->pace, kept_us - conn->kept_us);
+    conn->kept_us = kept_us;
+    if (lc_pace_gain(&conn->pace, bytes, now_us(conn)))
+        lc_conn_deadline(conn, kind);
+}
+
+void lc_conn_on_body(struct lc_conn *conn)
+{
+    uint64_t size = conn->exchange->body.size;
+
+    keep_pace(conn, LC_DEADLINE_BODY, size - conn->paced);
+    conn->paced = size;
+}
+
+void lc_conn_on_left(struct lc_conn *conn, size_t bytes)
+{
+    keep_pace(conn, LC_DEADLINE_WRITE, bytes);
+    if (conn->queue != NULL)
+        return;
+    lc_conn_no_deadline(conn);
+    conn->emptied_us = now_us(conn);
+}
+
+bool lc_conn_is_late(const struct lc_conn *conn)
+{
+    return lc_pace_is_late(&conn->pace, now_us(conn));
+}
+
+/* It is slow. Whether that is still in time; then there will be another look. */
+static bool keeps_pace(struct lc_conn *conn)
+{
+    if (lc_conn_is_late(conn))
+        return false;
+    lc_conn_deadline(conn, LC_DEADLINE_LOOK);
+    return true;
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events);
@@ -269,9 +349,10 @@ void lc_conn_enter(struct lc_conn *conn, enum lc_conn_state next)
     case LC_CONN_HANDSHAKING: break; /* begins with it */
     case LC_CONN_READING:
         conn->exchange = lc_exchange_lend(server, conn);
+        conn->emptied_us = 0;
         lc_conn_no_deadline(conn);
         break;
-    case LC_CONN_RECEIVING: lc_conn_deadline(conn, LC_DEADLINE_BODY); break;
+    case LC_CONN_RECEIVING: lc_conn_await_body(conn); break;
     case LC_CONN_HANDLING: /* may be answered before this returns */
         lc_conn_no_deadline(conn);
         start_request(conn);
@@ -564,7 +645,8 @@ void lc_conn_expire(struct lc_conn *conn, enum lc_deadline kind)
     case LC_DEADLINE_BODY:
     case LC_DEADLINE_IDLE:
     case LC_DEADLINE_LAST:
-        if (came_in_time(conn) || (kind == LC_DEADLINE_DRAIN && pass_idle(conn)))
+        if (came_in_time(conn) || (kind == LC_DEADLINE_DRAIN && pass_idle(conn)) ||
+            (kind == LC_DEADLINE_BODY && keeps_pace(conn)))
             break;
         lc_conn_no_deadline(conn);
         if (conn->state == LC_CONN_IDLE || conn->state == LC_CONN_LINGERING)
@@ -575,11 +657,13 @@ void lc_conn_expire(struct lc_conn *conn, enum lc_deadline kind)
     case LC_DEADLINE_WRITE:
         lc_conn_no_deadline(conn);
         on_writable(conn); /* the same */
-        if (conn->is_gone || (conn->queue != NULL && lc_list_is_empty(&conn->due))) {
-            lc_log(LC_DEBUG, "%s takes no more bytes: connection closed",
-                   conn->remote_addr);
+        if (conn->is_gone)
             lc_conn_abandon(conn);
-        }
+        else if (conn->queue != NULL && lc_list_is_empty(&conn->due))
+            lc_conn_deadline(conn, LC_DEADLINE_LOOK);
+        break;
+    case LC_DEADLINE_LOOK:
+        lc_conn_expire(conn, conn->queue != NULL ? LC_DEADLINE_WRITE : LC_DEADLINE_BODY);
         break;
     case LC_DEADLINE_LINGER: lc_conn_enter(conn, LC_CONN_CLOSED); break;
     case LC_DEADLINE_COUNT: break;

@@ -10,6 +10,7 @@
 #include "worker/body.h"
 #include "worker/http1.h"
 #include "worker/lend.h"
+#include "worker/pace.h"
 #include "worker/pull.h"
 #include "worker/proxy.h"
 #include "worker/server.h"
@@ -72,8 +73,12 @@ struct lc_conn {
     struct lc_list unwatched; /* in server->unwatched, until is_watched */
     struct lc_list waiting;   /* in server->room.waiting: for a free thread */
     uint64_t due_ms;
-    uint64_t active_ms; /* when it last became idle, or lingering */
-    uint64_t began_us;  /* the first byte of a head that is not complete was read */
+    struct lc_pace pace; /* RECEIVING: of the body; with a queue: of what leaves it */
+    uint64_t paced;      /* bytes of the body that it has seen                      */
+    uint64_t kept_us;    /* server->kept_us at the time                             */
+    uint64_t emptied_us; /* the queue was, within an answer; 0: it has had none     */
+    uint64_t active_ms;  /* when it last became idle, or lingering */
+    uint64_t began_us;   /* the first byte of a head that is not complete was read */
     size_t held_at, held_len;
     struct lc_piece *queue, **queue_end;
     size_t queued; /* bytes in the queue */
@@ -126,9 +131,19 @@ void lc_conn_abandon(struct lc_conn *conn);
 /* The one place where its state changes; what a state needs starts there. */
 void lc_conn_enter(struct lc_conn *conn, enum lc_conn_state next);
 
-/* Idle: how long the next request may take to come; reading: how long the head, to be complete. */
+/* Idle: how long the next request may take to come; reading: how long the head, to be complete;
+ * receiving: how slow the body may be; with a queue: how slow its client. */
 void lc_conn_await_request(struct lc_conn *conn);
 void lc_conn_await_head(struct lc_conn *conn);
+void lc_conn_await_body(struct lc_conn *conn);
+void lc_conn_await_room(struct lc_conn *conn);
+
+/* Some of the body has come; `bytes` have left the queue, and it may be empty now. */
+void lc_conn_on_body(struct lc_conn *conn);
+void lc_conn_on_left(struct lc_conn *conn, size_t bytes);
+
+/* Whether the client has been too slow. */
+bool lc_conn_is_late(const struct lc_conn *conn);
 
 /* reply.c tells: the response that was ended outside of a call, and that a queue is empty. */
 void lc_conn_on_ended(struct lc_conn *conn);

@@ -264,7 +264,7 @@ static bool take_body(struct lc_conn *conn, struct lc_slice *input)
     input->len -= used;
     switch (result) {
     case LC_HTTP1_HEAD:
-    case LC_HTTP1_MORE: lc_conn_deadline(conn, LC_DEADLINE_BODY); return false;
+    case LC_HTTP1_MORE: lc_conn_on_body(conn); return false;
     case LC_HTTP1_DONE: lc_conn_enter(conn, LC_CONN_HANDLING); return true;
     case LC_HTTP1_FAIL: refuse_fault(conn); return false;
     }
@@ -357,7 +357,7 @@ void lc_intake_read_on(struct lc_conn *conn)
             take_input(conn, (struct lc_slice){conn->pending, conn->pending_len});
         break;
     case LC_CONN_READING: lc_conn_await_head(conn); break;
-    case LC_CONN_RECEIVING: lc_conn_deadline(conn, LC_DEADLINE_BODY); break;
+    case LC_CONN_RECEIVING: lc_conn_await_body(conn); break;
     case LC_CONN_HANDLING:
     case LC_CONN_REPLYING: break;
     case LC_CONN_HANDSHAKING:

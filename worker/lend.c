@@ -280,7 +280,7 @@ static enum lc_flow on_wait(struct lc_request *request)
 
 /* The client may be waiting for what was written. It is for the loop to send what the socket did
  * not take; only the receiving side is ours. */
-static bool wait_for_input(struct lc_conn *conn, uint64_t patience_ms)
+static enum lc_pull_wait wait_for_input(struct lc_conn *conn, uint64_t patience_ms)
 {
     struct pollfd ready = {.fd = conn->wire.fd, .events = POLLIN};
     uint64_t since_ms = lc_clock_ms(), waited_ms = 0;
@@ -290,10 +290,10 @@ static bool wait_for_input(struct lc_conn *conn, uint64_t patience_ms)
         uint64_t left_ms = patience_ms == 0 ? LONG_MS : patience_ms - waited_ms;
 
         if (poll(&ready, 1, left_ms < LONG_MS ? (int)left_ms : LONG_MS) > 0)
-            return true;
+            return is_gone(&conn->exchange->lent) ? LC_PULL_OVER : LC_PULL_READY;
         waited_ms = lc_clock_ms() - since_ms;
     }
-    return false;
+    return LC_PULL_LATE;
 }
 
 static void on_receive(struct lc_request *request)

@@ -2,7 +2,9 @@
 
 #include "app/error_page.h"
 #include "app/request.h"
+#include "base/clock.h"
 #include "base/mem.h"
+#include "config/config.h"
 #include "worker/conn.h"
 
 #include <licorne/log.h>
@@ -131,8 +133,11 @@ void lc_pull_begin(struct lc_exchange *exchange, struct lc_slice rest)
 {
     struct lc_pull *pull = &exchange->pull;
     struct lc_body *body = &exchange->request.body;
+    const struct lc_server *server = exchange->conn->server;
 
     *pull = (struct lc_pull){.end = rest.len, .room = rest.len + AHEAD_MAX};
+    lc_pace_start(&pull->pace, lc_server_patience(server, LC_DEADLINE_BODY),
+                  server->config->body_min_rate, 0);
     if (pull->room < LC_READ_SIZE + AHEAD_MAX)
         pull->room = LC_READ_SIZE + AHEAD_MAX;
     pull->buffer = lc_malloc(pull->room);
@@ -168,18 +173,50 @@ static void send_continue(struct lc_exchange *exchange)
     request->host->flush(request);
 }
 
+/* How long the client may be waited for now; 0: for ever. */
+static uint64_t patience_ms(const struct lc_pull *pull)
+{
+    if (pull->pace.patience_us == 0)
+        return 0;
+    return (pull->pace.due_us - pull->waited_us + 999) / 1000;
+}
+
+static void wait_for_more(struct lc_exchange *exchange, lc_pull_wait_fn wait)
+{
+    struct lc_pull *pull = &exchange->pull;
+
+    if (lc_pace_is_late(&pull->pace, pull->waited_us)) {
+        on_late(exchange);
+        return;
+    }
+    uint64_t since_us = lc_clock_us();
+    enum lc_pull_wait result = wait(exchange->conn, patience_ms(pull));
+    pull->waited_us += lc_clock_us() - since_us;
+    switch (result) {
+    case LC_PULL_READY: break;
+    case LC_PULL_LATE: on_late(exchange); break;
+    case LC_PULL_OVER: fail(exchange, ECONNABORTED); break;
+    }
+}
+
+static void keep_pace(struct lc_pull *pull)
+{
+    lc_pace_gain(&pull->pace, pull->received - pull->paced, pull->waited_us);
+    pull->paced = pull->received;
+}
+
 void lc_pull_receive(struct lc_exchange *exchange, lc_pull_wait_fn wait)
 {
-    struct lc_conn *conn = exchange->conn;
     struct lc_body *body = &exchange->request.body;
-    uint64_t patience_ms = lc_server_patience(conn->server, LC_DEADLINE_BODY);
 
     send_continue(exchange);
     while (body->has_more && body->consumed == body->size) {
         exchange->pull.end = 0;
         body->size = body->consumed = 0;
-        if (!read_some(exchange, LC_READ_SIZE) && !wait(conn, patience_ms))
-            on_late(exchange);
+        if (read_some(exchange, LC_READ_SIZE))
+            keep_pace(&exchange->pull);
+        else
+            wait_for_more(exchange, wait);
     }
 }
 

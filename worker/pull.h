@@ -9,6 +9,8 @@
  * One buffer, in this order: body that is decoded (request.body), and, once the request is
  * complete, the bytes behind it. Chunks are decoded in place. */
 #pragma once
+#include "worker/pace.h"
+
 #include <licorne/slice.h>
 
 #include <stdbool.h>
@@ -25,10 +27,21 @@ struct lc_pull {
     size_t rest;       /* where the bytes behind the request begin, once it is complete */
     uint64_t received; /* bytes of body */
     bool has_eof;
+
+    /* Its clock goes only while the client is waited for. */
+    struct lc_pace pace;
+    uint64_t waited_us;
+    uint64_t paced; /* bytes of body that it has seen */
 };
 
-/* Returns when the socket may have bytes (true), or `patience_ms` have passed without (0: never). */
-typedef bool (*lc_pull_wait_fn)(struct lc_conn *conn, uint64_t patience_ms);
+enum lc_pull_wait {
+    LC_PULL_READY, /* the socket may have bytes                   */
+    LC_PULL_LATE,  /* the time has passed without                 */
+    LC_PULL_OVER, /* nobody will read them: the connection is given up, or the worker stops */
+};
+
+/* Waits for the socket, at most `patience_ms`; 0: for ever. */
+typedef enum lc_pull_wait (*lc_pull_wait_fn)(struct lc_conn *conn, uint64_t patience_ms);
 
 /* The head is complete and lies in the arena; `rest` is what came with it. */
 void lc_pull_begin(struct lc_exchange *exchange, struct lc_slice rest);

@@ -33,7 +33,7 @@ static void wait_for_room(struct lc_conn *conn)
 {
     uv_update_time(&conn->server->loop); /* the call in hand may be a slow one */
     lc_conn_watch(conn, UV_WRITABLE);
-    lc_conn_deadline(conn, LC_DEADLINE_WRITE);
+    lc_conn_await_room(conn);
 }
 
 static void enqueue(struct lc_conn *conn, struct lc_piece *piece)
@@ -196,10 +196,9 @@ static ssize_t write_bytes(struct lc_conn *conn)
     return write_some(conn, parts, count, piece != NULL);
 }
 
-bool lc_queue_write(struct lc_conn *conn)
+void lc_queue_write(struct lc_conn *conn)
 {
     size_t of_files = 0;
-    bool has_moved = false;
 
     while (conn->queue != NULL && of_files < FILE_SHARE) {
         struct lc_piece *first = conn->queue;
@@ -208,10 +207,8 @@ bool lc_queue_write(struct lc_conn *conn)
                             : write_bytes(conn);
 
         if (n <= 0)
-            return has_moved;
-        has_moved = true;
+            return;
         of_files += is_file ? (size_t)n : 0;
         advance(conn, (size_t)n);
     }
-    return has_moved;
 }

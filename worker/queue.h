@@ -23,8 +23,8 @@ void lc_queue_owned(struct lc_conn *conn, struct lc_slice bytes, void (*release)
 void lc_queue_file(struct lc_conn *conn, int file, off_t offset, size_t len);
 
 /* Writes until the queue is empty, the socket is full or the connection had its share of the loop's
- * turn. True if anything left. */
-bool lc_queue_write(struct lc_conn *conn);
+ * turn. */
+void lc_queue_write(struct lc_conn *conn);
 
 /* Past the queue, which is empty: how much the socket took. A failed socket or file is dealt
  * with, and the connection is gone. */

@@ -187,11 +187,12 @@ void lc_relief_lend(struct lc_server *server,
         lc_share_release_keeps(server);
 }
 
-int lc_relief_poll(struct lc_server *server, struct pollfd *at, int timeout_ms)
+int lc_relief_poll(struct lc_server *server, struct pollfd *at, unsigned count,
+                   int timeout_ms)
 {
     if (server->relief != NULL)
         lc_loan_lend(&server->loan);
-    int ready = poll(at, 1, timeout_ms);
+    int ready = poll(at, count, timeout_ms);
     if (server->relief != NULL)
         lc_loan_take_back(&server->loan);
     return ready;

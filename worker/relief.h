@@ -29,4 +29,5 @@ void lc_relief_lend(struct lc_server *server,
 
 /* poll(2) for an application that has to wait; the server is lent meanwhile, if there is a relief
  * thread. */
-int lc_relief_poll(struct lc_server *server, struct pollfd *at, int timeout_ms);
+int lc_relief_poll(struct lc_server *server, struct pollfd *at, unsigned count,
+                   int timeout_ms);

@@ -8,6 +8,8 @@
 #include "worker/queue.h"
 #include "worker/relief.h"
 
+#include <licorne/log.h>
+
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,12 +35,16 @@ void lc_reply_discard(struct lc_conn *conn)
 
 void lc_reply_on_writable(struct lc_conn *conn)
 {
-    bool has_moved = lc_queue_write(conn);
+    size_t before = conn->queued;
 
-    if (conn->queue == NULL)
-        lc_conn_no_deadline(conn);
-    else if (has_moved)
-        lc_conn_deadline(conn, LC_DEADLINE_WRITE);
+    lc_queue_write(conn);
+    if (conn->queue == NULL || conn->queued != before)
+        lc_conn_on_left(conn, before - conn->queued);
+    if (conn->queue != NULL && lc_conn_is_late(conn)) {
+        lc_log(LC_DEBUG, "%s takes its answer too slowly: connection closed",
+               conn->remote_addr);
+        lc_queue_fail(conn);
+    }
 }
 
 /* --- answers held until the end of the turn ------------------------------------------------ */
@@ -235,56 +241,63 @@ static enum lc_flow on_flush(struct lc_request *request)
     return flow(conn);
 }
 
+/* Returns what the socket is ready for, if anything: after half a second at the latest, sooner
+ * when there is a signal or no master any more. */
+static short wait_a_little(struct lc_conn *conn, short events)
+{
+    struct lc_server *server = conn->server;
+    struct pollfd at[] = {{.fd = conn->wire.fd, .events = events},
+                          {.fd = server->inherit->channel}};
+
+    atomic_store_explicit(&server->inherit->slot->heartbeat_ms, lc_clock_ms(),
+                          memory_order_relaxed);
+    int ready = lc_relief_poll(server, at, LC_COUNT(at), 500);
+    uv_update_time(&server->loop);
+    return ready > 0 ? at[0].revents : 0;
+}
+
 /* Only for controllers that cannot return: the worker stands still, but its heart beats. */
 static enum lc_flow on_wait(struct lc_request *request)
 {
     struct lc_conn *conn = conn_of(request);
     struct lc_server *server = conn->server;
-    uint64_t patience = lc_server_patience(server, LC_DEADLINE_WRITE);
-    uint64_t last_moved = lc_clock_ms();
 
     lc_reply_flush_all(server);
     while (!conn->is_gone && conn->queue != NULL) {
-        struct pollfd room = {.fd = conn->wire.fd, .events = POLLOUT};
-        uint64_t now = lc_clock_ms();
-
-        atomic_store_explicit(&server->inherit->slot->heartbeat_ms, now,
-                              memory_order_relaxed);
-        if (patience != 0 && now - last_moved > patience) {
+        if (lc_server_must_stop(server)) {
             lc_queue_fail(conn);
             break;
         }
         /* A socket counts as writable only when much of it is free; a slow client makes little
          * room at a time. */
-        lc_relief_poll(server, &room, 500);
-        if (lc_queue_write(conn))
-            last_moved = lc_clock_ms();
+        wait_a_little(conn, POLLOUT);
+        lc_reply_on_writable(conn);
     }
     return conn->is_gone ? LC_FLOW_GONE : LC_FLOW_GO;
 }
 
 /* The same for a controller that reads a body which has not come yet. What it has written must
  * leave meanwhile: the client may be waiting for it. */
-static bool wait_for_input(struct lc_conn *conn, uint64_t patience_ms)
+static enum lc_pull_wait wait_for_input(struct lc_conn *conn, uint64_t patience_ms)
 {
     struct lc_server *server = conn->server;
-    uint64_t since = lc_clock_ms(), waited = 0;
+    uint64_t since = lc_clock_ms();
 
     lc_reply_flush_all(server);
-    while (patience_ms == 0 || waited <= patience_ms) {
-        short events = conn->queue != NULL ? POLLIN | POLLOUT : POLLIN;
-        struct pollfd ready = {.fd = conn->wire.fd, .events = events};
+    while (!lc_server_must_stop(server)) {
+        short events = wait_a_little(conn,
+                                     conn->queue != NULL ? POLLIN | POLLOUT : POLLIN);
 
-        atomic_store_explicit(&server->inherit->slot->heartbeat_ms, since + waited,
-                              memory_order_relaxed);
-        if (lc_relief_poll(server, &ready, 500) > 0) {
-            if (ready.revents & ~POLLOUT)
-                return true;
-            lc_queue_write(conn);
-        }
-        waited = lc_clock_ms() - since;
+        if (events & ~POLLOUT)
+            return LC_PULL_READY;
+        if (events & POLLOUT)
+            lc_reply_on_writable(conn);
+        if (conn->is_gone)
+            break;
+        if (patience_ms != 0 && lc_clock_ms() - since >= patience_ms)
+            return LC_PULL_LATE;
     }
-    return false;
+    return LC_PULL_OVER;
 }
 
 static void on_receive(struct lc_request *request)

@@ -32,12 +32,14 @@ struct lc_relief;
 struct lc_tls;
 
 /* Why a connection has a deadline. Each kind lasts the same for all connections, so a list in
- * order of arrival is in order of time too. */
+ * order of arrival is in order of time too. Who is slow but not late yet (worker/pace.h) has a
+ * deadline of its own; it stays where it is, and is looked at every second from then on. */
 enum lc_deadline {
     LC_DEADLINE_HANDSHAKE, /* handshake_timeout: until both agree on TLS */
     LC_DEADLINE_HEAD,      /* header_timeout: until the head is complete  */
     LC_DEADLINE_BODY,      /* body_timeout: until the next piece          */
     LC_DEADLINE_WRITE,     /* write_timeout: until the client takes more  */
+    LC_DEADLINE_LOOK,      /* either, of one that is slow: the next look  */
     LC_DEADLINE_IDLE,      /* keepalive: until the next request           */
     LC_DEADLINE_DRAIN,     /* a request may still be under way            */
     LC_DEADLINE_LAST,      /* draining: until the head is complete        */
@@ -105,8 +107,9 @@ struct lc_server {
     size_t turn_used;
     uint64_t turn_first_us; /* when the first of them was held            */
     uint64_t now_us;        /* when the call in hand began                 */
-    unsigned slow_memory;   /* above 0: calls are slow just now, hold nothing */
-    struct lc_list held;    /* the connections that have answers there    */
+    uint64_t kept_us; /* for how long slow calls have kept the loop, since the start */
+    unsigned slow_memory; /* above 0: calls are slow just now, hold nothing */
+    struct lc_list held;  /* the connections that have answers there    */
 
     char *read_buffer;
     struct lc_exchange *free_exchanges; /* a pool, linked by their own memory */
@@ -130,6 +133,8 @@ struct lc_server {
 void lc_server_drain(struct lc_server *server);
 /* It was told to, if only during the call in hand. */
 bool lc_server_is_leaving(const struct lc_server *server);
+/* … at once, or there is no master any more: for a call that waits on the loop's thread. */
+bool lc_server_must_stop(const struct lc_server *server);
 void lc_server_stop_if_done(struct lc_server *server);
 struct lc_slice lc_server_date(struct lc_server *server);
 void lc_server_count_request(struct lc_server *server);

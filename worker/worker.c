@@ -31,6 +31,7 @@
 #include <licorne/log.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -59,6 +60,7 @@ uint64_t lc_server_patience(const struct lc_server *server, enum lc_deadline kin
     case LC_DEADLINE_HEAD: return (uint64_t)config->header_timeout * 1000;
     case LC_DEADLINE_BODY: return (uint64_t)config->body_timeout * 1000;
     case LC_DEADLINE_WRITE: return (uint64_t)config->write_timeout * 1000;
+    case LC_DEADLINE_LOOK: return 1000;
     case LC_DEADLINE_IDLE: return (uint64_t)config->keepalive * 1000;
     case LC_DEADLINE_DRAIN: return 500;
     case LC_DEADLINE_LAST: return 1000;
@@ -90,6 +92,7 @@ void lc_server_time_call(struct lc_server *server)
 
     if (now_us - server->now_us > SLOW_CALL_US) {
         server->slow_memory = SLOW_MEMORY;
+        server->kept_us += now_us - server->now_us;
         server->share.is_due = true;
         uv_update_time(&server->loop); /* deadlines begin now, not before the call */
     } else if (server->slow_memory > 0) {
@@ -372,11 +375,14 @@ static void take_no_notice(int signum)
 /* libuv tells of a signal when the loop comes round. The answer that is being made meanwhile
  * should say already that the connection closes. */
 static atomic_bool is_told_to_leave; /* threads ask too */
+static atomic_bool is_told_to_stop;
 static void (*tell_loop)(int);
 
-static void on_told_to_leave(int signum)
+static void on_told(int signum)
 {
     is_told_to_leave = true;
+    if (signum != SIGTERM)
+        is_told_to_stop = true;
     tell_loop(signum);
 }
 
@@ -386,13 +392,20 @@ static void notice_at_once(int signum)
 
     sigaction(signum, NULL, &action);
     tell_loop = action.sa_handler;
-    action.sa_handler = on_told_to_leave;
+    action.sa_handler = on_told;
     sigaction(signum, &action, NULL);
 }
 
 bool lc_server_is_leaving(const struct lc_server *server)
 {
     return server->is_draining || is_told_to_leave;
+}
+
+bool lc_server_must_stop(const struct lc_server *server)
+{
+    struct pollfd channel = {.fd = server->inherit->channel};
+
+    return is_told_to_stop || (poll(&channel, 1, 0) > 0 && (channel.revents & POLLHUP));
 }
 
 static void watch_signals(struct lc_server *server)
@@ -403,8 +416,8 @@ static void watch_signals(struct lc_server *server)
         uv_signal_init(&server->loop, &server->signals[i]);
         server->signals[i].data = server;
         uv_signal_start(&server->signals[i], on_signal, watched[i]);
+        notice_at_once(watched[i]);
     }
-    notice_at_once(SIGTERM);
     take_no_notice(SIGUSR1);
     take_no_notice(SIGWINCH);
 }

@@ -78,16 +78,18 @@ LC_API struct lc_slice lc_request_param(const struct lc_request *request,
 
 /* The body, after any chunked coding was removed. It is complete before the controller is called
  * (large ones lie in a file), and no read blocks, unless the server runs with request_buffering
- * off: then it is received while the controller reads. Such a read waits for the client, up
- * to `body_timeout` for each piece, and the calling thread serves nobody else meanwhile. */
+ * off: then it is received while the controller reads. Such a read waits for the client, as
+ * long as `body_timeout` and `body_min_rate` let it, and the calling thread serves nobody else
+ * meanwhile. */
 
 /* Its length; LC_BODY_UNKNOWN as long as the client has not said how much is to come. */
 #define LC_BODY_UNKNOWN UINT64_MAX
 LC_API uint64_t lc_request_body_size(const struct lc_request *request);
 /* Copies the next at most `size` bytes to `into`; 0 at the end, -1 with errno: a read error, or
- * that the client sent nothing in time (ETIMEDOUT), has gone (ECONNRESET), sent what is no chunk
- * (EBADMSG) or trailer (EPROTO), or more than limit_request_body (EFBIG). A client that stops
- * before the length it said is no error, but the end: compare with lc_request_body_size. */
+ * that the client sent nothing in time, or too slowly (ETIMEDOUT), has gone (ECONNRESET), sent what
+ * is no chunk (EBADMSG) or trailer (EPROTO), or more than limit_request_body (EFBIG), or that the
+ * worker stops and has given the connection up (ECONNABORTED). A client that stops before the
+ * length it said is no error, but the end: compare with lc_request_body_size. */
 LC_API ssize_t lc_request_body_read(struct lc_request *request, void *into, size_t size);
 /* What has come and lies in memory, all of the rest unless it is streamed: its bytes, without
  * copying or consuming them, valid until the next read. {NULL, 0} when it lies in a file or there is

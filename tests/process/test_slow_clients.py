@@ -1,10 +1,11 @@
 """Slow and idle clients cost their own connection and nothing else: one worker, whose application
 handles one request at a time, serves the others meanwhile."""
+import threading
 import time
 
 import pytest
 
-from client import Client
+from client import Client, drip
 from crowd import Crowd, allow_files
 from licorne import rss_kib
 
@@ -150,8 +151,73 @@ def test_a_body_that_stops_arriving_is_answered_with_408(serve):
     assert server.get("/").status == 200
 
 
+MEASURED = b"POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 1000\r\n\r\n"
+CHUNKED = b"POST /echo HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("head, piece", [
+    (MEASURED, b"x"),
+    (CHUNKED, b"1\r\nx\r\n"),
+    (CHUNKED, b"1;" + b"x" * 200 + b"\r\nx\r\n"),  # many bytes, but not of the body
+], ids=["measured", "chunked", "extended chunks"])
+def test_a_body_that_comes_too_slowly_is_answered_with_408(serve, head, piece):
+    server = serve("--body-timeout", "1", "--body-min-rate", "100", access_log=True)
+    with server.client() as client, server.client() as other:
+        client.send(head)
+        assert 0.9 < drip(client, [piece] * 100, 0.1) < 6
+        response = client.response()
+        assert response.status == 408 and response.is_last
+        assert b"The request body did not arrive in time" in response.body
+        assert client.is_closed()
+        assert other.get("/").status == 200
+    server.stop()
+    assert '"POST /echo HTTP/1.1" 408 ' in server.access_lines()[0]
+    assert "ERROR" not in server.stderr
+
+
+def test_a_body_that_comes_steadily_may_take_its_time(serve):
+    server = serve("--body-timeout", "1", "--body-min-rate", "100")
+    with server.client() as client, server.client() as other:
+        client.send(MEASURED)
+        other.send(CHUNKED)
+        for _ in range(20):
+            time.sleep(0.15)
+            client.send(b"x" * 50)
+            other.send(b"32\r\n" + b"x" * 50 + b"\r\n")
+        other.send(b"0\r\n\r\n")
+        assert len(client.response().body) == len(other.response().body) == 1000
+        assert other.get("/").status == 200
+
+
+def test_time_that_was_not_used_cannot_be_saved(serve):
+    """However much has come before, a pause is a pause."""
+    server = serve("--body-timeout", "1", "--body-min-rate", "100")
+    with server.client() as client:
+        client.send(b"POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 300000\r\n\r\n")
+        client.send(b"x" * 200_000)
+        assert 0.9 < drip(client, [b"x"] * 100, 0.1) < 6
+        assert client.response().status == 408
+
+
+def test_a_slow_call_is_not_the_time_of_those_who_send_meanwhile(serve):
+    server = serve("--body-timeout", "1", "--body-min-rate", "100K")
+    size = 3_000_000
+    with server.client(timeout=30) as client, server.client(timeout=30) as busy:
+        client.send(b"POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n" % size)
+        time.sleep(0.2)
+        sender = threading.Thread(target=client.send, args=[b"x" * size])
+        for i in range(3):
+            busy.send(b"GET /slow?1.5 HTTP/1.1\r\nHost: t\r\n\r\n")
+            time.sleep(0.1)
+            if i == 0:
+                sender.start()
+            busy.response()
+        sender.join()
+        assert len(client.response().body) == size
+
+
 def test_a_body_may_take_longer_than_body_timeout_as_long_as_it_comes(serve):
-    server = serve("--body-timeout", "1")
+    server = serve("--body-timeout", "1", "--body-min-rate", "0")
     with server.client() as client:
         client.send(b"POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 8\r\n\r\n")
         for byte in b"patience":
@@ -196,6 +262,25 @@ def test_clients_that_do_not_read_cost_only_their_own_connections(serve):
             pass
         assert received < 20_000_000
         client.close()
+    assert server.get("/").status == 200
+
+
+@pytest.mark.parametrize("rate, gets_all", [("0", True), ("200K", False)])
+def test_a_client_that_takes_its_answer_too_slowly_is_given_up(serve, rate, gets_all):
+    server = serve("--write-timeout", "1", "--write-min-rate", rate)
+    size, received = 20_000_000, 0
+    with Client(server.address, buffer=4096) as client:
+        client.send(b"GET /stream?%d HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n" % size)
+        until = time.monotonic() + 5
+        while time.monotonic() < until:
+            received += len(client.socket.recv(4096))
+            time.sleep(0.05)
+        try:
+            while piece := client.socket.recv(65536):
+                received += len(piece)
+        except ConnectionResetError:
+            pass
+    assert (received > size) == gets_all
     assert server.get("/").status == 200
 
 

@@ -1,13 +1,16 @@
 """request_buffering = off: the application reads a body while it comes."""
 import os
+import signal
 import socket
 import threading
 import time
 
 import pytest
 
-from licorne import APPS, peak_rss_kib
+from client import drip
+from licorne import APPS, is_licorne, peak_rss_kib
 from test_http_edges import small_client
+from waiting import slack, wait_until
 
 MIB = 1 << 20
 
@@ -322,6 +325,59 @@ def test_a_body_that_is_late_is_a_408(stream):
     assert "ERROR" not in server.stderr
     assert [line.split('"')[2].split()[0] for line in server.access_lines()] == \
         ["408", "200", "200"]
+
+
+def test_a_body_that_comes_too_slowly_is_a_408(stream):
+    server = stream("--body-timeout", "1", "--body-min-rate", "100", access_log=True)
+    for head, piece in [(measured("/all_of_it", 1000), b"x"),
+                        (chunked("/all_of_it"), b"1;" + b"x" * 200 + b"\r\nx\r\n")]:
+        with server.client() as client:
+            client.send(head)
+            assert drip(client, [piece] * 100, 0.1) < 6
+            response = client.response()
+            assert (response.status, response.is_last) == (408, True)
+    with server.client() as client:
+        client.send(measured("/catches", 1000))
+        assert drip(client, [b"x"] * 100, 0.1) < 6
+        assert client.response().body.startswith(b"TimeoutError: ")
+    with server.client() as client:
+        client.send(measured("/size", 1500))
+        assert drip(client, [b"x" * 50] * 30, 0.1) > 2.5
+        assert client.response().body == b"1500"
+        assert serves_on(client)
+    server.stop()
+    assert "ERROR" not in server.stderr
+    assert [line.split('"')[2].split()[0] for line in server.access_lines()] == \
+        ["408", "408", "200", "200", "200"]
+
+
+def test_the_time_of_the_application_is_not_its_clients(stream):
+    server = stream("--body-timeout", "1", "--body-min-rate", "1M",
+                    "--write-timeout", "1", "--write-min-rate", "1M")
+    with server.client() as client:
+        client.send(measured("/naps", 12) + b"one\n")
+        time.sleep(1.5)  # two naps
+        client.send(b"two\n")
+        time.sleep(0.8)
+        client.send(b"ten\n")
+        assert client.response().body == b"one\ntwo\nten\n"
+        client.send(head("/drips", "Content-Length: 0"))
+        assert client.response().body == b"drip"
+
+
+@pytest.mark.parametrize("sent", ["SIGQUIT", "SIGINT", "SIGKILL"])
+def test_an_application_that_waits_for_its_client_learns_that_the_worker_stops(stream, sent):
+    server = stream()
+    worker = server.wait_for_workers(1)[0]
+    with server.client() as client:
+        client.send(measured("/confesses", 10) + b"half")
+        server.wait_for_log("is reading")
+        time.sleep(0.2)
+        began = time.monotonic()
+        server.send_signal(getattr(signal, sent))
+        server.wait_for_log("could not read: ConnectionAbortedError")
+        wait_until(lambda: not is_licorne(worker), what="the worker is gone")
+        assert time.monotonic() - began < 2 + slack()
 
 
 def test_a_client_that_goes_while_it_is_read_from_ends_the_iteration(stream):

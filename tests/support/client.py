@@ -1,6 +1,8 @@
 """An HTTP/1.1 client that hides nothing: bytes out, framed responses in."""
 import dataclasses
+import select
 import socket
+import time
 
 
 class BadResponse(Exception):
@@ -23,6 +25,17 @@ class Response:
     def is_last(self):
         """Whether the server said that it closes the connection."""
         return (self.field("Connection") or "").lower() == "close"
+
+
+def drip(client, pieces, pause):
+    """Sends the pieces, one after each pause, until the server says something. How many seconds
+    that took."""
+    began = time.monotonic()
+    for piece in pieces:
+        if select.select([client.socket], [], [], pause)[0]:
+            break
+        client.send(piece)
+    return time.monotonic() - began
 
 
 class Client:

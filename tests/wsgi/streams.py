@@ -70,6 +70,34 @@ def begins(environ, start_response):
     return [environ["wsgi.input"].read()]
 
 
+def naps(environ, start_response):
+    """Takes its time before each line."""
+    lines = []
+    for _ in range(3):
+        time.sleep(0.7)
+        lines.append(environ["wsgi.input"].readline())
+    return answer(start_response, b"".join(lines))
+
+
+def drips(environ, start_response):
+    """Answers a letter at a time."""
+    start_response("200 OK", [])
+    for letter in b"drip":
+        time.sleep(0.7)
+        yield bytes([letter])
+
+
+def confesses(environ, start_response):
+    """Tells the log that it reads, and why it could not."""
+    print("is reading", file=environ["wsgi.errors"], flush=True)
+    try:
+        environ["wsgi.input"].read()
+    except OSError as e:
+        print("could not read:", type(e).__name__, file=environ["wsgi.errors"])
+        raise
+    return answer(start_response, b"")
+
+
 def counts(environ, start_response):
     """How often another thread got its turn while the client was slow."""
     count, is_over = 0, False

@@ -46,10 +46,10 @@ static bool stream_send(struct stream *stream)
     return true;
 }
 
-static bool stream_wait(struct lc_conn *conn, uint64_t patience_ms)
+static enum lc_pull_wait stream_wait(struct lc_conn *conn, uint64_t patience_ms)
 {
     (void)patience_ms;
-    return stream_send(stream_of(conn));
+    return stream_send(stream_of(conn)) ? LC_PULL_READY : LC_PULL_LATE;
 }
 
 static void stream_receive(struct lc_request *request)
