@@ -89,6 +89,8 @@ static enum found find_end(struct lc_http1 *http1, struct lc_slice head, size_t 
             size_t len = head.len - field_of(http1, head, start);
 
             http1->scanned = head.len;
+            if (!policy->has_line && len > 0 && head.at[head.len - 1] == '\r')
+                len--; /* it may be the line's end */
             return lc_policy_open_line(policy, len) ? NO_END : FAULT;
         }
         struct lc_slice line = {head.at + start, (size_t)(newline - head.at) - start};
@@ -210,7 +212,7 @@ static const llhttp_t *parser_behind_line(bool is_1_0)
 }
 
 /* Lets llhttp split the fields, which are whole lines up to and with the empty one. */
-static bool take_fields(struct lc_http1 *http1, struct lc_slice fields)
+static bool split(struct lc_http1 *http1, struct lc_slice fields)
 {
     http1->parser = *parser_behind_line(http1->policy.request->version < 11);
     http1->parser.data = http1;
@@ -218,10 +220,26 @@ static bool take_fields(struct lc_http1 *http1, struct lc_slice fields)
     llhttp_errno_t code = llhttp_execute(&http1->parser, fields.at, fields.len);
     if (code == HPE_OK && http1->is_past_head)
         return true;
-    if (code == HPE_PAUSED && http1->is_complete &&
-        llhttp_get_error_pos(&http1->parser) == fields.at + fields.len)
+    return code == HPE_PAUSED && http1->is_complete &&
+           llhttp_get_error_pos(&http1->parser) == fields.at + fields.len;
+}
+
+/* RFC 9110, 5.5: blanks on either side of a value are no part of it, tabs neither. llhttp does not
+ * take all of them behind the values that it reads itself: they are removed, if that is
+ * all that is wrong. */
+static bool take_fields(struct lc_http1 *http1, struct lc_slice fields)
+{
+    struct lc_policy *policy = &http1->policy;
+
+    if (split(http1, fields))
         return true;
-    return lc_policy_judge(&http1->policy, fields);
+    if (!lc_policy_judge(policy, fields))
+        return false;
+    lc_policy_restart(policy);
+    http1->is_past_head = http1->is_complete = false;
+    return split(http1, lc_unfold(&policy->request->arena, fields,
+                                  policy->rules->strips_name_spaces)) ||
+           lc_fault_set(policy->fault, 400, "Bad Request", "Invalid HTTP Header");
 }
 
 /* --- from outside -------------------------------------------------------------------------- */

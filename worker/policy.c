@@ -171,14 +171,16 @@ static void casefold_method(struct lc_request *request)
 
 /* --- lines ------------------------------------------------------------------ */
 
-/* RFC 9112, 3: whoever reads a line without end runs out of memory. */
+/* RFC 9112, 3: whoever reads a line without end runs out of memory. As Gunicorn has it, a line is
+ * too long when more has come of it than the limit and a CRLF. What comes behind that depends on
+ * where the bytes were cut, so it does not count. */
 bool lc_policy_line_length(struct lc_policy *policy, size_t len)
 {
-    if (len <= policy->rules->line)
-        return true;
-    return lc_fault_set(policy->fault, 400, "Bad Request",
-                        "Request Line is too large (%zu > %zu)", len,
-                        policy->rules->line);
+    size_t limit = policy->rules->line, enough = limit + 3;
+
+    return len <= limit || lc_fault_set(policy->fault, 400, "Bad Request",
+                                        "Request Line is too large (%zu > %zu)",
+                                        len < enough ? len : enough, limit);
 }
 
 /* RFC 6585, 5. Fields that are dropped do not count as fields, but somebody has to keep them till
@@ -506,7 +508,7 @@ static bool judge_line(struct lc_policy *policy, struct lc_slice line)
     return lc_policy_field(policy, name, value);
 }
 
-static void start_anew(struct lc_policy *policy)
+void lc_policy_restart(struct lc_policy *policy)
 {
     struct lc_request *request = policy->request;
 
@@ -527,7 +529,7 @@ bool lc_policy_judge(struct lc_policy *policy, struct lc_slice fields)
 {
     const char *end = fields.at + fields.len;
 
-    start_anew(policy);
+    lc_policy_restart(policy);
     for (const char *at = fields.at; at < end;) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         struct lc_slice line = {at, (size_t)(newline - 1 - at)};
@@ -536,6 +538,5 @@ bool lc_policy_judge(struct lc_policy *policy, struct lc_slice fields)
             return false;
         at = newline + 1;
     }
-    return lc_policy_head(policy) &&
-           lc_fault_set(policy->fault, 400, "Bad Request", "Invalid HTTP Header");
+    return lc_policy_head(policy);
 }

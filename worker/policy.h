@@ -60,3 +60,6 @@ bool lc_policy_body_length(struct lc_policy *policy, uint64_t len);
 /* llhttp did not take the fields, or a call from within it was false: judges them anew, without it,
  * so that what is said does not depend on its version. */
 bool lc_policy_judge(struct lc_policy *policy, struct lc_slice fields);
+
+/* Forgets all fields: they will be told again. */
+void lc_policy_restart(struct lc_policy *policy);

@@ -15,6 +15,8 @@ static char *put_line(char *at, struct lc_slice line, bool strips_names)
 {
     const char *colon = memchr(line.at, ':', line.len);
 
+    while (line.len > 0 && lc_is_blank(line.at[line.len - 1]))
+        line.len--;
     if (strips_names && colon != NULL) {
         struct lc_slice rest = {colon, line.len - (size_t)(colon - line.at)};
         struct lc_slice name = {line.at, (size_t)(colon - line.at)};

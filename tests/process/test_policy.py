@@ -50,7 +50,7 @@ PAGES = {
     "prior knowledge": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n", 400, "Bad Request",
                         "Invalid Request Line 'Invalid HTTP request line: 'PRI * HTTP/2.0''"),
     "long line": (b"GET /" + b"x" * 5000 + b" HTTP/1.1\r\n", 400, "Bad Request",
-                  "Request Line is too large (5014 > 4094)"),
+                  "Request Line is too large (4097 > 4094)"),
     "name": (b"GET / HTTP/1.1\r\nHost : a\r\n", 400, "Bad Request",
              "Invalid HTTP header name: 'Host '"),
     "no colon": (b"GET / HTTP/1.1\r\n<b>\"&\r\n", 400, "Bad Request",
@@ -127,6 +127,20 @@ def test_a_request_may_have_100_fields(shared, count, status):
     fields = b"Connection: close\r\n" + b"X: y\r\n" * (count - 1) + b"Dropped_One: z\r\n" * 10
     answer = answer_to(shared, b"GET / HTTP/1.1\r\n" + fields + b"\r\n")
     assert answer.startswith(b"HTTP/1.1 %d " % status)
+
+
+@pytest.mark.parametrize("size, shown", [(4095, 4095), (4096, 4096), (4097, 4097), (4098, 4097),
+                                         (20_000, 4097)])
+@pytest.mark.parametrize("step", [4096, 4097, 100_000])
+def test_a_long_line_is_refused_alike_wherever_it_was_cut(shared, size, shown, step):
+    """Nobody waits for its end to see how long it is."""
+    text = b"GET /" + b"x" * (size - 5) + b"\r\n"
+    with shared.client() as client:
+        for i in range(0, len(text), step):
+            client.send(text[i:i + step])
+            time.sleep(0.02)
+        assert client.rest() == page(400, "Bad Request",
+                                     f"Request Line is too large ({shown} > 4094)")
 
 
 def test_an_endless_line_is_refused_at_the_limit(shared):

@@ -289,13 +289,31 @@ static void a_long_request_line_is_refused_at_the_limit(void **state)
     assert_int_equal(parse_with(fits, strlen(fits), &small, true).result, LC_HTTP1_DONE);
     assert_int_equal(parse_with(exact, strlen(exact), &small, true).result,
                      LC_HTTP1_DONE);
-    struct outcome o = feed(lc_slice(over), strlen(over), &small, true);
-    assert_int_equal(o.result, LC_HTTP1_FAIL);
-    assert_string_equal(o.fault.text, "Request Line is too large (21 > 20)");
+    under_is_refused(&small, over, 400, "Request Line is too large (21 > 20)");
 
     /* Without its end in sight, too: nothing is gathered beyond the limit. */
-    o = feed(LC_SLICE("GET /123456789012345678901234567890"), 1, &small, true);
+    struct outcome o = feed(LC_SLICE("GET /123456789012345678901234567890"), 1, &small,
+                            true);
     assert_int_equal(o.result, LC_HTTP1_FAIL);
+}
+
+/* parse_with() sees to it that no cut makes a difference. */
+static void how_long_a_line_is_said_to_be_does_not_depend_on_cuts(void **state)
+{
+    static const char *const ends[] = {"\r\n",    "\n",     "\r",
+                                       "\rx\r\n", "\r\r\n", "\nx\r\n"};
+    struct lc_rules small = usual;
+
+    small.line = 20;
+    for (size_t len = 18; len < 30; len++)
+        for (size_t end = 0; end < LC_COUNT(ends); end++) {
+            char text[100];
+
+            sprintf(text, "GET /%.*s HTTP/1.1%s\r\n", (int)len - 14,
+                    "123456789012345678901234567890", ends[end]);
+            struct outcome o = parse_with(text, strlen(text), &small, true);
+            assert_true(len <= 20 || o.result == LC_HTTP1_FAIL);
+        }
 }
 
 static void limits_hold_to_the_byte(void **state)
@@ -423,6 +441,80 @@ static void blanks_before_the_colon_may_be_overlooked(void **state)
                      "Invalid HTTP header name: 'A B'");
     under_is_refused(&rules, "GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", 400,
                      "Obsolete line folding is unacceptable: 'A'");
+}
+
+/* RFC 9110, 5.5: blanks and tabs on either side are no part of a value. */
+static void blanks_around_a_value_are_no_part_of_it(void **state)
+{
+    static const char *const blanks[] = {"", " ", "\t", " \t", "\t ", "\t\t \t"};
+    static const struct {
+        const char *value, *expected;
+    } cases[] = {
+        {"Content-Length:%s0%s", "[Content-Length=0]"},
+        {"Connection:%sclose%s", "[Connection=close] close"},
+        {"Connection:%sTE\t, close%s", "[Connection=TE\t, close] close"},
+        {"Expect:%s100-continue%s", "[Expect=100-continue] 100"},
+        {"X-Forwarded-Proto:%shttps%s", "[X-Forwarded-Proto=https] https"},
+        {"Host:%sh%s", "[Host=h]"},
+        {"Content-Type:%stext/plain%s", "[Content-Type=text/plain]"},
+        {"X:%sa \t b%s", "[X=a \t b]"},
+        {"X:%s%s", "[X=]"},
+    };
+
+    for (size_t i = 0; i < LC_COUNT(cases); i++)
+        for (size_t before = 0; before < LC_COUNT(blanks); before++)
+            for (size_t behind = 0; behind < LC_COUNT(blanks); behind++) {
+                char field[100], text[200], expected[200];
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+                sprintf(field, cases[i].value, blanks[before], blanks[behind]);
+#pragma GCC diagnostic pop
+                sprintf(text, "POST / HTTP/1.1\r\n%s\r\nLast: x\t\r\n\r\n", field);
+                sprintf(expected, "POST / path=/ query= 11 %s", cases[i].expected);
+                struct outcome o = parse(text);
+                assert_int_equal(o.result, LC_HTTP1_DONE);
+                char *last = strstr(o.text, " [Last=x]");
+                assert_non_null(last);
+                memmove(last, last + 9, strlen(last + 9) + 1);
+                assert_string_equal(o.text, expected);
+            }
+}
+
+static void blanks_around_a_coding_are_no_part_of_it(void **state)
+{
+    static const char *const blanks[] = {"", " ", "\t", " \t", "\t ", "\t\t \t"};
+    static const char *const codings[] = {"%s%schunked%s", "%sgzip%s,%schunked",
+                                          "gzip%s,%s chunked%s"};
+
+    for (size_t i = 0; i < LC_COUNT(codings); i++)
+        for (size_t n = 0; n < 6 * 6 * 6; n++) {
+            char value[100], text[200];
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+            sprintf(value, codings[i], blanks[n % 6], blanks[n / 6 % 6], blanks[n / 36]);
+#pragma GCC diagnostic pop
+            sprintf(text,
+                    "POST / HTTP/1.1\r\nTransfer-Encoding:%s\r\n\r\n"
+                    "5\r\nhello\r\n0\r\n\r\nGET",
+                    value);
+            struct outcome o = parse(text);
+            assert_int_equal(o.result, LC_HTTP1_DONE);
+            assert_int_equal(o.body_len, 5);
+            assert_int_equal(o.left, 3);
+        }
+    is_refused("POST / HTTP/1.1\r\nTransfer-Encoding: chunked,\t\r\n\r\n", 501,
+               "Unsupported transfer coding: ''");
+    is_refused(
+        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\t\r\nContent-Length: 5\t\r\n\r\n",
+        400, "Invalid HTTP Header: 'CONTENT-LENGTH'");
+    is_refused("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\v\r\n\r\n", 400,
+               "Invalid HTTP Header: 'TRANSFER-ENCODING'");
+    is_refused("POST / HTTP/1.1\r\nContent-Length: 5\t5\r\n\r\n", 400,
+               "Invalid HTTP Header: 'CONTENT-LENGTH'");
+    is_refused("POST / HTTP/1.1\r\nContent-Length: \t\r\n\r\n", 400,
+               "Invalid HTTP Header: 'CONTENT-LENGTH'");
 }
 
 static void field_values_hold_no_control_bytes(void **state)
@@ -811,8 +903,11 @@ int main(void)
         cmocka_unit_test(methods_are_conventional_tokens),
         cmocka_unit_test(only_version_1_is_spoken),
         cmocka_unit_test(a_long_request_line_is_refused_at_the_limit),
+        cmocka_unit_test(how_long_a_line_is_said_to_be_does_not_depend_on_cuts),
         cmocka_unit_test(fields_keep_their_order_and_lose_their_blanks),
         cmocka_unit_test(field_names_are_tokens),
+        cmocka_unit_test(blanks_around_a_value_are_no_part_of_it),
+        cmocka_unit_test(blanks_around_a_coding_are_no_part_of_it),
         cmocka_unit_test(field_values_hold_no_control_bytes),
         cmocka_unit_test(lines_end_in_cr_lf_only),
         cmocka_unit_test(too_many_or_too_large_fields_are_431),
