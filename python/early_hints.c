@@ -111,6 +111,8 @@ static PyObject *call(PyObject *self, PyObject *args, PyObject *names)
     PyObject *fields = PySequence_Tuple(headers);
     if (fields == NULL)
         return NULL;
+    while (hints->exchange != NULL && hints->exchange->is_away)
+        lc_exchange_await_any();
     PyObject *result = is_too_late(hints) ? lc_py_none()
                                           : send(hints->exchange->request, fields);
     Py_DECREF(fields);

@@ -6,6 +6,8 @@
 #include "python/socket.h"
 #include "python/start_response.h"
 
+#include <pthread.h>
+
 static PyObject *type;
 static struct lc_exchange *pool;
 static unsigned pooled;
@@ -91,7 +93,7 @@ struct lc_exchange *lc_exchange_begin(struct lc_request *request)
     lc_input_attach(x->input, x);
     lc_early_hints_attach(x->early_hints, x);
     x->is_file = x->is_at_hand = x->has_status = x->has_body = x->is_gone = false;
-    x->is_inside = false;
+    x->is_inside = x->is_away = false;
     return x;
 }
 
@@ -106,6 +108,7 @@ void lc_exchange_detach(struct lc_exchange *x)
 {
     if (x->request == NULL)
         return;
+    lc_exchange_settle(x);
     x->request = NULL;
     if (x->socket != NULL)
         lc_socket_attach(x->socket, NULL);
@@ -118,34 +121,48 @@ void lc_exchange_detach(struct lc_exchange *x)
 
 /* ---- calls ---- */
 
-static _Thread_local const struct lc_exchange *entered;
-
 void lc_exchange_enter(struct lc_exchange *x)
 {
-    entered = x;
     x->is_inside = true;
 }
 
 void lc_exchange_leave(struct lc_exchange *x)
 {
-    entered = NULL;
+    lc_exchange_settle(x);
     x->is_inside = false;
 }
 
+/* All but the sleep happens under Python's lock. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t stepped_in = PTHREAD_COND_INITIALIZER;
+static unsigned sleepers;
+
 void lc_exchange_step_out(struct lc_exchange *x)
 {
-    if (entered != x)
-        return;
-    x->is_inside = false;
+    x->is_away = true;
     lc_gil_park();
 }
 
 void lc_exchange_step_in(struct lc_exchange *x)
 {
-    if (entered != x)
-        return;
     lc_gil_take();
-    x->is_inside = true;
+    x->is_away = false;
+    if (sleepers == 0)
+        return;
+    pthread_mutex_lock(&lock);
+    pthread_cond_broadcast(&stepped_in);
+    pthread_mutex_unlock(&lock);
+}
+
+void lc_exchange_await_any(void)
+{
+    sleepers++;
+    pthread_mutex_lock(&lock);
+    lc_gil_park();
+    pthread_cond_wait(&stepped_in, &lock);
+    pthread_mutex_unlock(&lock);
+    lc_gil_take();
+    sleepers--;
 }
 
 /* ---- ends ---- */

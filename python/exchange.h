@@ -21,16 +21,17 @@ struct lc_exchange {
     PyObject *context;         /* the request's contextvars */
     PyObject *method, *target; /* for the log, also when the request is gone */
 
-    PyObject *iterable;       /* what the application returned */
-    PyObject *source;         /* its iterator; for a file its read() */
-    bool is_file;             /* `source` is a read() to be called with a block's size */
-    bool is_at_hand;          /* no code of the application runs between two items */
-    bool has_status;          /* start_response was called */
-    bool has_body;            /* a piece was written */
-    bool is_gone;             /* so is the client */
-    bool is_inside;           /* while a thread is in its call whoever has Python's lock
-                               * may use the request */
-    PyObject *hooked;         /* for pre_request and post_request; NULL: none is set */
+    PyObject *iterable; /* what the application returned */
+    PyObject *source;   /* its iterator; for a file its read() */
+    bool is_file;       /* `source` is a read() to be called with a block's size */
+    bool is_at_hand;    /* no code of the application runs between two items */
+    bool has_status;    /* start_response was called */
+    bool has_body;      /* a piece was written */
+    bool is_gone;       /* so is the client */
+    bool is_inside;     /* while a thread is in its call whoever has Python's lock
+                               * may use the request … */
+    bool is_away;       /* … but not while one that has let go of the lock uses it */
+    PyObject *hooked;   /* for pre_request and post_request; NULL: none is set */
     unsigned long long sent;  /* bytes of the body, for these */
     struct lc_exchange *next; /* in the pool */
 };
@@ -41,11 +42,21 @@ int lc_exchange_type_open(void); /* -1 with an exception */
 void lc_exchange_enter(struct lc_exchange *x);
 void lc_exchange_leave(struct lc_exchange *x);
 
-/* Around what waits in the host: the calling thread lets go of Python's lock, and nobody else may
- * use the request meanwhile. A thread that the application started itself keeps the lock, or the
- * call could end under it. */
+/* Around what waits in the host: the calling thread lets go of Python's lock. It may be one that
+ * the application started itself; then the thread of the call may come back meanwhile. */
 void lc_exchange_step_out(struct lc_exchange *x);
 void lc_exchange_step_in(struct lc_exchange *x);
+
+/* Sleeps, without Python's lock, until a thread has stepped in. Of any exchange: look again. */
+void lc_exchange_await_any(void);
+
+/* The code of the application has come back, and is about to be answered for: a thread of its own
+ * that still waits in the host is waited for. */
+static inline void lc_exchange_settle(const struct lc_exchange *x)
+{
+    while (x->is_away)
+        lc_exchange_await_any();
+}
 
 /* NULL with an exception. */
 struct lc_exchange *lc_exchange_begin(struct lc_request *request);

@@ -1,6 +1,7 @@
 #include "python/input.h"
 
 #include "python/exchange.h"
+#include "python/fork.h"
 
 #include <licorne/request.h>
 
@@ -61,12 +62,14 @@ static void dealloc(PyObject *self)
 
 static bool is_live(struct input *input)
 {
+    while (input->exchange != NULL && input->exchange->is_away && !lc_fork_is_child())
+        lc_exchange_await_any(); /* the exchange may end meanwhile */
     if (input->request == NULL) {
         PyErr_SetString(PyExc_ValueError,
                         "wsgi.input was read after its request had ended");
         return false;
     }
-    if (!input->exchange->is_inside) {
+    if (!input->exchange->is_inside || input->exchange->is_away) {
         PyErr_SetString(
             PyExc_RuntimeError,
             "wsgi.input can be read only while the application is being called");

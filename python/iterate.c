@@ -261,6 +261,7 @@ static enum lc_step iterate(struct lc_exchange *x)
         PyObject *item = x->is_file ? next_block(x) : PyIter_Next(x->source);
 
         lc_fork_end_child(x);
+        lc_exchange_settle(x);
         if (item == NULL)
             break;
         flow = write_item(x, item);
@@ -311,6 +312,7 @@ enum lc_step lc_iterate_start(struct lc_exchange *x, PyObject *file_wrapper)
     }
     x->source = open_source(x, file_wrapper);
     lc_fork_end_child(x);
+    lc_exchange_settle(x);
     return x->source == NULL ? fail(x) : iterate(x);
 }
 

@@ -13,6 +13,8 @@
 /* The exchange's request if the application may touch its response now. */
 static struct lc_request *live_request(const struct lc_exchange *x, const char *function)
 {
+    if (!lc_fork_is_child())
+        lc_exchange_settle(x);
     if (x->request == NULL)
         PyErr_Format(PyExc_RuntimeError, "%s was called after the response had ended",
                      function);

@@ -159,6 +159,7 @@ static enum lc_step call_application(struct wsgi_app *app, struct lc_exchange *x
     }
     x->iterable = lc_py_call2(app->callable, dict, x->start_response);
     lc_fork_end_child(x);
+    lc_exchange_settle(x);
     Py_DECREF(dict);
     return x->iterable == NULL ? failed(x) : lc_iterate_start(x, app->file_wrapper);
 }

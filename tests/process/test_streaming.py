@@ -155,13 +155,41 @@ def test_a_client_that_reads_late_gets_all_of_its_echo(stream):
     assert got.count(b"e") >= size and got.endswith(b"0\r\n\r\n")
 
 
-def test_threads_of_the_application_run_while_it_waits(stream):
+@pytest.mark.parametrize("who", ["/counts", "/counts_meanwhile"])
+def test_threads_of_the_application_run_while_it_waits(stream, who):
     server = stream()
     with server.client() as client:
-        client.send(measured("/counts", 2) + b"a")
-        time.sleep(0.5)
+        assert serves_on(client)
+        client.send(measured(who, 2) + b"a")
+        time.sleep(1)
         client.send(b"b")
         assert int(client.response().body) > 5
+        assert serves_on(client)
+
+
+def test_a_request_does_not_end_under_a_thread_that_still_reads(stream):
+    """The call that comes back waits for it."""
+    server = stream()
+    worker = server.wait_for_workers(1)
+    with server.client() as client:
+        assert serves_on(client)
+        client.send(measured("/leaves_a_reader", 8))
+        time.sleep(1)
+        client.send(b"what")
+        time.sleep(1)
+        client.send(b"ever")
+        assert client.response().body == b"1 what"
+    with server.client() as client:
+        client.send(measured("/is_left_behind", 8))
+        time.sleep(1)
+        client.send(b"whatever")
+        assert client.response().body == b"left"
+        assert serves_on(client)
+    with server.client() as client:
+        client.send(measured("/is_left_behind", 8) + b"what")
+        time.sleep(0.4)
+    assert server.get("/nothing").status == 200
+    assert server.workers() == worker
 
 
 def test_a_slow_client_is_no_silent_worker(stream):

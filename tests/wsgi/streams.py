@@ -116,6 +116,40 @@ def counts(environ, start_response):
     return answer(start_response, b"%d" % count)
 
 
+def in_a_thread(function):
+    thread = threading.Thread(target=function)
+    thread.start()
+    return thread
+
+
+def counts_meanwhile(environ, start_response):
+    """The same while a thread of the application's own is the one that reads."""
+    count, reader = 0, in_a_thread(environ["wsgi.input"].read)
+    while reader.is_alive():
+        count += 1
+        time.sleep(0.01)
+    return answer(start_response, b"%d" % count)
+
+
+def leaves_a_reader(environ, start_response):
+    """Answers while a thread of its own still reads: whatever the server is asked to do, it does when
+    that is over."""
+    read = []
+    in_a_thread(lambda: read.append(environ["wsgi.input"].read(4)))
+    time.sleep(0.2)
+    start_response("200 OK", [])
+    yield b"%d " % len(read)
+    in_a_thread(lambda: read.append(environ["wsgi.input"].read(4)))
+    time.sleep(0.2)
+    yield b" ".join(read)
+
+
+def is_left_behind(environ, start_response):
+    in_a_thread(environ["wsgi.input"].read)
+    time.sleep(0.2)
+    return answer(start_response, b"left")
+
+
 class Closing:
     def __init__(self, items):
         self.items = items
