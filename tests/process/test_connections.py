@@ -1,4 +1,5 @@
 """What becomes of a connection: kept, closed, half-closed, refused, drained."""
+import os
 import random
 import select
 import signal
@@ -57,6 +58,22 @@ def test_keepalive_0_closes_after_each_answer(serve):
     with serve("--keep-alive", "0").client() as client:
         assert client.get("/").is_last
         assert client.is_closed()
+
+
+@pytest.mark.parametrize("worker", WORKERS)
+def test_a_request_that_comes_while_its_time_runs_out_is_answered(serve, worker):
+    """Nobody has looked before the deadline of the idle connection, but the bytes are there."""
+    server = serve(*WORKERS[worker], "--keep-alive", "1")
+    pid = server.wait_for_workers(1)[0]
+    with server.client() as client:
+        for n in range(3):
+            assert client.get(f"/target?{n}").body == b"%d" % n
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(1.3)
+            client.send(get(f"/target?late{n}"))
+            time.sleep(0.05)
+            os.kill(pid, signal.SIGCONT)
+            assert client.response().body == b"late%d" % n
 
 
 # --- pipelining -----------------------------------------------------------------------------------
