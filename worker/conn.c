@@ -350,6 +350,7 @@ void lc_conn_enter(struct lc_conn *conn, enum lc_conn_state next)
     case LC_CONN_READING:
         conn->exchange = lc_exchange_lend(server, conn);
         conn->emptied_us = 0;
+        conn->parked = 0;
         lc_conn_no_deadline(conn);
         break;
     case LC_CONN_RECEIVING: lc_conn_await_body(conn); break;

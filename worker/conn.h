@@ -85,6 +85,7 @@ struct lc_conn {
 
     char *pending; /* bytes read and not used yet */
     size_t pending_len, pending_room;
+    size_t parked; /* bytes of a head when its exchange was given back last */
 
     struct lc_keep keep;
     struct lc_proxy *announced; /* by the PROXY protocol, or NULL */

@@ -55,12 +55,14 @@ void lc_intake_fail(struct lc_conn *conn)
     refuse(conn, 500, "Internal Server Error", "");
 }
 
-/* Many connections may send heads slowly, or never to the end. What such a one has, if it is not
- * much, is kept as bytes, and looked at anew when more have come. */
-static void park_short_head(struct lc_conn *conn, size_t len)
+/* Many connections may send heads slowly, or never to the end. What such a one has is kept as bytes,
+ * and looked at anew when more have come; if it is much, only when much more has come, or a
+ * client could have a long head read for every byte. */
+static void park_head(struct lc_conn *conn, size_t len)
 {
-    if (len > SHORT_HEAD)
+    if (len > SHORT_HEAD && len < conn->parked + conn->parked / 4)
         return;
+    conn->parked = len;
     conn->began_us = conn->exchange->request.started_us;
     lc_exchange_return(conn->server, conn->exchange);
     conn->exchange = NULL;
@@ -105,12 +107,8 @@ static void grow_pending(struct lc_conn *conn, size_t room)
 {
     if (conn->pending != NULL && conn->pending_room >= room)
         return;
-    size_t bigger = conn->pending_room == 0 ? 64 : conn->pending_room;
-
-    while (bigger < room)
-        bigger *= 2;
-    conn->pending = lc_realloc(conn->pending, bigger);
-    conn->pending_room = bigger;
+    conn->pending_room = (room + 63) / 64 * 64;
+    conn->pending = lc_realloc(conn->pending, conn->pending_room);
 }
 
 /* What was read and could not be used yet waits for more. */
@@ -299,7 +297,7 @@ static void take_input(struct lc_conn *conn, struct lc_slice input)
     case LC_CONN_READING:
         if (lc_list_is_empty(&conn->due))
             lc_conn_await_head(conn);
-        park_short_head(conn, input.len);
+        park_head(conn, input.len);
         break;
     case LC_CONN_RECEIVING:
     case LC_CONN_HANDLING:
@@ -402,7 +400,7 @@ static ssize_t read_behind(struct lc_conn *conn, struct lc_slice *input)
     size_t len = conn->pending_len, room = LC_READ_SIZE;
 
     if (len > SHORT_HEAD) {
-        /* The room doubles, so that slow clients cost little memory. */
+        /* The room grows with what is there, so that slow clients cost little memory. */
         grow_pending(conn, len + len / 2 + 512);
         into = conn->pending;
         room = conn->pending_room;
