@@ -22,6 +22,8 @@ struct stream {
     struct lc_slice unsent; /* by the client */
     size_t step;            /* that it sends at a time */
     bool stays;             /* it neither sends the rest nor goes */
+    bool is_over;           /* the worker stops                   */
+    uint64_t patience_ms;   /* that was left at the last wait     */
     char sent[256];         /* by the server */
     size_t sent_len;
 };
@@ -48,8 +50,12 @@ static bool stream_send(struct stream *stream)
 
 static enum lc_pull_wait stream_wait(struct lc_conn *conn, uint64_t patience_ms)
 {
-    (void)patience_ms;
-    return stream_send(stream_of(conn)) ? LC_PULL_READY : LC_PULL_LATE;
+    struct stream *stream = stream_of(conn);
+
+    stream->patience_ms = patience_ms;
+    if (stream->is_over)
+        return LC_PULL_OVER;
+    return stream_send(stream) ? LC_PULL_READY : LC_PULL_LATE;
 }
 
 static void stream_receive(struct lc_request *request)

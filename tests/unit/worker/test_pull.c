@@ -112,6 +112,65 @@ static void a_late_client_gets_408_if_nothing_else(void **state)
     stream_close(&stream);
 }
 
+static void a_worker_that_stops_says_so(void **state)
+{
+    struct stream stream;
+    char body[16];
+    int error;
+
+    assert_true(given_stream(&stream, MEASURED(50) "\r\nhello", 5, 9));
+    stream.is_over = true;
+    assert_int_equal(stream_read(&stream, body, sizeof(body), 16, &error), 5);
+    assert_int_equal(error, ECONNABORTED);
+    assert_int_equal(stream.exchange->request.body.refusal.status, 0);
+    stream_close(&stream);
+}
+
+static void given_waited(struct stream *stream, uint64_t seconds)
+{
+    stream->exchange->pull.waited_us += seconds * 1000 * 1000;
+}
+
+/* Only what was waited for the client; and only what is body gives some of it back. */
+static void the_time_that_was_waited_is_missing_until_bytes_come(void **state)
+{
+    struct stream stream;
+    struct lc_config settings = ordinary_settings();
+    char body[16];
+
+    settings.body_timeout = 60;
+    settings.body_min_rate = 1;
+    assert_true(stream_open(&stream,
+                            LC_SLICE(CHUNKED "\r\n5;name=value\r\nhello\r\n9\r\n"), 0, 17,
+                            settings));
+    given_waited(&stream, 20);
+    stream.step = 14;
+    assert_int_equal(lc_request_body_read(&stream.exchange->request, body, 5), 5);
+    assert_in_range(stream.patience_ms, 39000, 40000); /* before the bytes */
+    stream.stays = true;
+    assert_int_equal(lc_request_body_read(&stream.exchange->request, body, 5), -1);
+    assert_int_equal(errno, ETIMEDOUT);
+    assert_in_range(stream.patience_ms, 44000, 45000);
+    stream_close(&stream);
+}
+
+static void who_has_used_up_the_time_is_late_without_a_wait(void **state)
+{
+    struct stream stream;
+    struct lc_config settings = ordinary_settings();
+    char body[16];
+
+    settings.body_timeout = 60;
+    settings.body_min_rate = 1;
+    assert_true(stream_open(&stream, LC_SLICE(MEASURED(50) "\r\nhello"), 0, 5, settings));
+    given_waited(&stream, 60);
+    assert_int_equal(lc_request_body_read(&stream.exchange->request, body, 5), -1);
+    assert_int_equal(errno, ETIMEDOUT);
+    assert_int_equal(stream.exchange->request.body.refusal.status, 408);
+    assert_int_equal(stream.patience_ms, 0);
+    stream_close(&stream);
+}
+
 static void assert_continues(size_t first, const char *expected)
 {
     struct stream stream;
@@ -192,6 +251,9 @@ int main(void)
         cmocka_unit_test(a_client_that_stops_is_the_end_of_a_measured_body_only),
         cmocka_unit_test(the_length_is_known_when_somebody_has_said_it),
         cmocka_unit_test(a_late_client_gets_408_if_nothing_else),
+        cmocka_unit_test(a_worker_that_stops_says_so),
+        cmocka_unit_test(the_time_that_was_waited_is_missing_until_bytes_come),
+        cmocka_unit_test(who_has_used_up_the_time_is_late_without_a_wait),
         cmocka_unit_test(a_client_that_waits_is_told_once_to_go_on),
         cmocka_unit_test(a_body_that_has_come_need_not_be_read),
         cmocka_unit_test(what_was_peeked_stays_where_it_is),
