@@ -12,6 +12,7 @@
 
 #include <locale.h>
 #include <ncurses.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -148,6 +149,15 @@ static void show_line(int row, int width, const char *line, enum lc_look look)
     attrset(A_NORMAL);
 }
 
+/* The terminal has gone: its window was closed, or its connection is lost. */
+static bool has_hung_up(void)
+{
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+
+    return poll(&input, 1, 0) > 0 &&
+           (input.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
+}
+
 /* What is on the screen is not how it is; the caller frees it. */
 static char *trouble_of(const struct top *top)
 {
@@ -227,7 +237,7 @@ static void watch_screen(struct top *top)
         timeout(next_ms > now ? (int)(next_ms - now) : 0);
 
         int key = getch();
-        if (key != ERR && !obey(top, key))
+        if (key == ERR ? has_hung_up() : !obey(top, key))
             break;
     }
 }
@@ -270,7 +280,7 @@ int lc_top_run(struct lc_link *link, const struct lc_top_options *options)
     struct top top = {.link = link, .options = *options};
     int code;
 
-    if (!options->is_text && !isatty(STDOUT_FILENO)) {
+    if (!options->is_text && !(isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))) {
         top.options.is_text = true;
         top.options.count = 1;
     }

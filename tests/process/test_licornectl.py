@@ -366,6 +366,25 @@ def test_top_fits_any_screen_and_leaves_with_q(asked, term, lines, columns):
     assert screen.finish() == 0
 
 
+def test_top_ends_with_its_terminal(asked):
+    screen = Screen(asked, "xterm", 24, 80)
+    screen.wait_for(b"q quit")
+    os.close(screen.end)
+    assert screen.process.wait(15) == 0
+
+
+def test_top_without_keys_is_one_picture(asked):
+    """On a terminal whose keys it cannot read, it could not be told to stop."""
+    end, terminal = pty.openpty()
+    done = subprocess.run([PROGRAM, "-s", asked.control_path, "top", "-d", "0.1"],
+                          stdin=subprocess.DEVNULL, stdout=terminal, timeout=15, check=False,
+                          env=environment({"TERM": "xterm"}))
+    os.close(terminal)
+    assert done.returncode == 0
+    assert os.read(end, 65536).count(b"Latency") == 1
+    os.close(end)
+
+
 def test_top_says_that_the_server_has_gone(asked):
     screen = Screen(asked, "xterm", 24, 80)
     screen.wait_for(b"Requests")
