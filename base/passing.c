@@ -11,10 +11,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* A worker that leaves passes all of its idle connections at once. */
+enum { ROOM = 4 << 20 };
+
 int lc_passing_open(int ends[2], struct lc_error *err)
 {
+    int room = ROOM;
+
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
         return lc_error_sys(err, "socketpair");
+    /* Beyond the system's limit for root; else as much as it allows. */
+    if (setsockopt(ends[LC_PASSING_GIVE], SOL_SOCKET, SO_SNDBUFFORCE, &room,
+                   sizeof(room)) < 0)
+        setsockopt(ends[LC_PASSING_GIVE], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
     return 0;
 }
 

@@ -72,6 +72,7 @@ struct lc_scoreboard {
     _Atomic uint32_t used;       /* slots from here on never had a worker */
     struct lc_log_note log_note; /* written by the logger only */
     _Atomic bool has_hinted_at_keepalive;
+    _Atomic bool has_peer;  /* another master serves the same sockets, in an upgrade */
     struct lc_slot slots[]; /* aligned: sizeof is a multiple of 64 */
 };
 

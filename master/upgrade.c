@@ -5,6 +5,7 @@
 #include "base/fork.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/scoreboard.h"
 #include "config/config.h"
 #include "master/control/control.h"
 #include "master/generation.h"
@@ -32,6 +33,12 @@ enum {
 bool lc_upgrade_is_under_way(const struct lc_master *m)
 {
     return m->successor != 0 || m->handed.predecessor != 0;
+}
+
+/* Workers that leave now are not the last who serve. */
+static void tell_workers(struct lc_master *m)
+{
+    atomic_store(&m->scoreboard->has_peer, lc_upgrade_is_under_way(m));
 }
 
 const char *lc_upgrade_name(const struct lc_master *m)
@@ -122,6 +129,7 @@ void lc_upgrade(struct lc_master *m)
         return;
     }
     m->successor = pid;
+    tell_workers(m);
     lc_log(LC_INFO, "Started a new master (pid:%d); SIGTERM to one of the two decides.",
            (int)pid);
 }
@@ -131,6 +139,7 @@ void lc_upgrade_on_death(struct lc_master *m, int status)
     int pid = (int)m->successor;
 
     m->successor = 0;
+    tell_workers(m);
     if (WIFSIGNALED(status))
         lc_log(LC_ERROR, "The new master (pid:%d) was sent %s; this one goes on.", pid,
                lc_signal_name(WTERMSIG(status)));
@@ -161,6 +170,7 @@ static void promote(struct lc_master *m)
     lc_log(LC_INFO, "Master has been promoted.");
     m->handed.predecessor = 0;
     promote_pidfiles(m);
+    tell_workers(m);
     lc_control_promote(m);
     lc_master_show_title(m);
     m->notify.is_ready = false; /* the service manager learns whom to watch now */
@@ -170,8 +180,10 @@ void lc_upgrade_step(struct lc_master *m)
 {
     if (m->handed.predecessor == 0)
         return;
-    if (getppid() != m->handed.predecessor)
+    if (getppid() != m->handed.predecessor) {
         promote(m);
-    else
-        lc_master_wake_at(m, lc_clock_ms() + LOOK_EVERY_MS);
+        return;
+    }
+    tell_workers(m);
+    lc_master_wake_at(m, lc_clock_ms() + LOOK_EVERY_MS);
 }

@@ -325,10 +325,22 @@ static const unsigned may_follow[] = {
 static void finish_request(struct lc_conn *conn);
 static void start_request(struct lc_conn *conn);
 
+void lc_conn_await_last(struct lc_conn *conn)
+{
+    const struct lc_server *server = conn->server;
+    bool will_be_passed = conn->wire.tls == NULL && lc_share_has_heir(server);
+
+    lc_conn_deadline(conn, !will_be_passed && lc_share_goes_on(server)
+                               ? LC_DEADLINE_STAY
+                               : LC_DEADLINE_DRAIN);
+}
+
 void lc_conn_await_request(struct lc_conn *conn)
 {
-    lc_conn_deadline(conn,
-                     conn->server->is_draining ? LC_DEADLINE_DRAIN : LC_DEADLINE_IDLE);
+    if (conn->server->is_draining)
+        lc_conn_await_last(conn);
+    else
+        lc_conn_deadline(conn, LC_DEADLINE_IDLE);
 }
 
 void lc_conn_await_head(struct lc_conn *conn)
@@ -622,13 +634,17 @@ static bool came_in_time(struct lc_conn *conn)
     return lc_list_is_empty(&conn->due) || conn->due_ms != due_ms;
 }
 
-/* To one who stays, so that its client never notices that this worker leaves. */
-static bool pass_idle(struct lc_conn *conn)
+/* To one who stays, so that its client never notices that this worker leaves. But a request that
+ * has come is answered here, unless somebody else could do so at once. */
+static bool pass_on(struct lc_conn *conn)
 {
-    if (conn->state != LC_CONN_IDLE || conn->has_eof || !lc_share_is_portable(conn) ||
-        !lc_share_has_taker(conn->server) || !lc_share_pass(conn))
+    if (!lc_share_is_at_rest(conn) || !lc_share_has_heir(conn->server) ||
+        (lc_share_is_ripe(conn) && !lc_share_has_taker(conn->server)))
         return false;
-    lc_share_release_keeps(conn->server); /* this is the loop's thread */
+    if (lc_share_pass(conn))
+        lc_share_release_keeps(conn->server); /* this is the loop's thread */
+    else
+        lc_conn_deadline(conn, LC_DEADLINE_DRAIN); /* there is no room: later */
     return true;
 }
 
@@ -637,6 +653,9 @@ void lc_conn_expire(struct lc_conn *conn, enum lc_deadline kind)
     switch (kind) {
     case LC_DEADLINE_HANDSHAKE: lc_handshake_late(conn); break;
     case LC_DEADLINE_DRAIN:
+    case LC_DEADLINE_STAY:
+        if (pass_on(conn))
+            break;
         if (conn->state == LC_CONN_HANDSHAKING) {
             lc_handshake_late(conn);
             break;
@@ -646,8 +665,7 @@ void lc_conn_expire(struct lc_conn *conn, enum lc_deadline kind)
     case LC_DEADLINE_BODY:
     case LC_DEADLINE_IDLE:
     case LC_DEADLINE_LAST:
-        if (came_in_time(conn) || (kind == LC_DEADLINE_DRAIN && pass_idle(conn)) ||
-            (kind == LC_DEADLINE_BODY && keeps_pace(conn)))
+        if (came_in_time(conn) || (kind == LC_DEADLINE_BODY && keeps_pace(conn)))
             break;
         lc_conn_no_deadline(conn);
         if (conn->state == LC_CONN_IDLE || conn->state == LC_CONN_LINGERING)
@@ -672,9 +690,9 @@ void lc_conn_expire(struct lc_conn *conn, enum lc_deadline kind)
 }
 
 /* A client may send its next request at any time: closing in its face would lose that request.
- * So a connection that waits for one goes to a sibling. Where nobody takes it, one that was active
- * just now stays for a moment and, if a request does come, is told to close with the answer; one
- * that has been quiet goes at once. */
+ * So a connection that waits for one goes to a sibling. One that cannot stays for a while, and if
+ * a request does come, is told to close with the answer. When the whole server stops, that is only
+ * a moment, and those that have been quiet go at once. */
 void lc_conn_drain(struct lc_conn *conn)
 {
     uint64_t now = uv_now(&conn->server->loop);
@@ -683,19 +701,18 @@ void lc_conn_drain(struct lc_conn *conn)
         lc_conn_deadline(conn, LC_DEADLINE_DRAIN);
     else if (conn->state == LC_CONN_READING && conn->queue == NULL)
         lc_conn_await_head(conn);
-    else if (conn->state == LC_CONN_HANDSHAKING)
+    else if (conn->state == LC_CONN_IDLE)
+        lc_reply_flush(conn);
+    if (pass_on(conn))
+        return;
+    if (conn->state == LC_CONN_HANDSHAKING)
         lc_handshake_drain(conn);
-    if (conn->state != LC_CONN_IDLE)
-        return;
-    lc_reply_flush(conn);
-    if (conn->queue != NULL)
-        return; /* goes when its last answer has left */
-    if (pass_idle(conn))
-        return;
+    if (conn->state != LC_CONN_IDLE || conn->queue != NULL)
+        return; /* it goes when its last answer has left */
     if (lc_wire_is_readable(&conn->wire))
         lc_conn_read(conn);
-    else if (now - conn->active_ms < DRAIN_QUIET_MS)
-        lc_conn_deadline(conn, LC_DEADLINE_DRAIN);
+    else if (lc_share_goes_on(conn->server) || now - conn->active_ms < DRAIN_QUIET_MS)
+        lc_conn_await_last(conn);
     else
         lc_conn_enter(conn, LC_CONN_CLOSED);
 }

@@ -136,6 +136,7 @@ void lc_conn_enter(struct lc_conn *conn, enum lc_conn_state next);
  * receiving: how slow the body may be; with a queue: how slow its client. */
 void lc_conn_await_request(struct lc_conn *conn);
 void lc_conn_await_head(struct lc_conn *conn);
+void lc_conn_await_last(struct lc_conn *conn); /* the worker is leaving */
 void lc_conn_await_body(struct lc_conn *conn);
 void lc_conn_await_room(struct lc_conn *conn);
 

@@ -118,5 +118,5 @@ void lc_handshake_drain(struct lc_conn *conn)
 
     if (!lc_tls_conn_has_begun(conn->wire.tls) &&
         recv(conn->wire.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
-        lc_conn_deadline(conn, LC_DEADLINE_DRAIN);
+        lc_conn_await_last(conn);
 }

@@ -42,6 +42,7 @@ enum lc_deadline {
     LC_DEADLINE_LOOK,      /* either, of one that is slow: the next look  */
     LC_DEADLINE_IDLE,      /* keepalive: until the next request           */
     LC_DEADLINE_DRAIN,     /* a request may still be under way            */
+    LC_DEADLINE_STAY,      /* the same, while others go on serving        */
     LC_DEADLINE_LAST,      /* draining: until the head is complete        */
     LC_DEADLINE_LINGER,    /* until the client sends more, or has closed  */
     LC_DEADLINE_COUNT

@@ -99,6 +99,26 @@ bool lc_share_has_taker(const struct lc_server *server)
     return any_has_room(server, server->config->worker_connections);
 }
 
+bool lc_share_has_heir(const struct lc_server *server)
+{
+    const struct lc_scoreboard *board = server->inherit->scoreboard;
+    uint32_t used = atomic_load_explicit(&board->used, memory_order_relaxed);
+
+    for (uint32_t i = 0; i < used; i++)
+        if (&board->slots[i] != server->inherit->slot && serves(&board->slots[i]) &&
+            atomic_load_explicit(&board->slots[i].connections, memory_order_relaxed) <
+                server->config->worker_connections)
+            return true;
+    return false;
+}
+
+bool lc_share_goes_on(const struct lc_server *server)
+{
+    return lc_share_has_siblings(server) ||
+           atomic_load_explicit(&server->inherit->scoreboard->has_peer,
+                                memory_order_relaxed);
+}
+
 bool lc_share_is_ahead(const struct lc_server *server)
 {
     unsigned mine = server->conn_count;
@@ -113,16 +133,22 @@ bool lc_share_is_pending(const struct lc_server *server)
     return !lc_passing_is_empty(server->inherit->passing[LC_PASSING_TAKE]);
 }
 
-bool lc_share_is_ripe(struct lc_conn *conn)
+bool lc_share_is_at_rest(const struct lc_conn *conn)
 {
     bool is_new = conn->state == LC_CONN_HANDSHAKING &&
                   !lc_tls_conn_has_begun(conn->wire.tls);
-    bool is_idle = conn->state == LC_CONN_IDLE && lc_share_is_portable(conn) &&
-                   conn->pending_len == 0;
+    bool is_idle = conn->state == LC_CONN_IDLE && lc_share_is_portable(conn);
+
+    return (is_new || is_idle) && !conn->has_eof && !conn->is_gone;
+}
+
+bool lc_share_is_ripe(struct lc_conn *conn)
+{
     char byte;
 
-    return (is_new || is_idle) && !(conn->events & UV_WRITABLE) && !conn->has_eof &&
-           !conn->is_gone && recv(conn->wire.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    return lc_share_is_at_rest(conn) && conn->pending_len == 0 &&
+           !(conn->events & UV_WRITABLE) &&
+           recv(conn->wire.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 static struct lc_slice body_of(const struct lc_conn *conn)
@@ -376,7 +402,7 @@ static void on_passed(uv_poll_t *poll, int status, int events)
 
 bool lc_share_inherit(struct lc_server *server)
 {
-    return !lc_share_has_taker(server) && lc_share_take(server);
+    return !lc_share_has_heir(server) && lc_share_take(server);
 }
 
 /* --- life --------------------------------------------------------------------------------------- */

@@ -41,11 +41,20 @@ bool lc_share_inherit(struct lc_server *server);
 bool lc_share_has_siblings(const struct lc_server *server);
 bool lc_share_has_taker(const struct lc_server *server);
 
+/* Whether one of them stays and will come round to another connection, if not at once. */
+bool lc_share_has_heir(const struct lc_server *server);
+
+/* Whether the service goes on without this worker: its siblings serve, or another master's workers. */
+bool lc_share_goes_on(const struct lc_server *server);
+
 /* Whether one of them has room, and clearly fewer connections than this worker. */
 bool lc_share_is_ahead(const struct lc_server *server);
 
 /* Whether a passed connection still waits for its taker. */
 bool lc_share_is_pending(const struct lc_server *server);
+
+/* It waits for its client, and could do so anywhere. */
+bool lc_share_is_at_rest(const struct lc_conn *conn);
 
 /* Nothing of it is read, and nothing unsent but the bytes that its client has just sent. False too
  * when that client only closed its end. */

@@ -43,6 +43,7 @@
 enum {
     HEARTBEAT_MAX_MS = 1000,
     DRAIN_TICK_MS = 50,
+    STAY_MAX_MS = 2000,
     SLOW_CALL_US = 500,
     SLOW_MEMORY = 256,    /* quick calls after a slow one until answers are held again */
     LAST_CALLS_MS = 200,  /* for threads to come back when the worker stops at once */
@@ -50,6 +51,14 @@ enum {
 };
 
 /* --- small services for the rest of the room ---------------------------------------------- */
+
+/* A client that comes back within this time, as long as it may, finds its connection open. */
+static uint64_t stay_ms(const struct lc_config *config)
+{
+    uint64_t keepalive_ms = (uint64_t)config->keepalive * 1000;
+
+    return keepalive_ms == 0 || keepalive_ms > STAY_MAX_MS ? STAY_MAX_MS : keepalive_ms;
+}
 
 uint64_t lc_server_patience(const struct lc_server *server, enum lc_deadline kind)
 {
@@ -63,6 +72,7 @@ uint64_t lc_server_patience(const struct lc_server *server, enum lc_deadline kin
     case LC_DEADLINE_LOOK: return 1000;
     case LC_DEADLINE_IDLE: return (uint64_t)config->keepalive * 1000;
     case LC_DEADLINE_DRAIN: return 500;
+    case LC_DEADLINE_STAY: return stay_ms(config);
     case LC_DEADLINE_LAST: return 1000;
     case LC_DEADLINE_LINGER: return 2000;
     case LC_DEADLINE_COUNT: break;
@@ -190,6 +200,16 @@ static void inherit_all(struct lc_server *server)
         continue;
 }
 
+/* The others leave as well: nobody waits for them any more. */
+static void hurry(struct lc_server *server)
+{
+    struct lc_conn *conn;
+
+    while ((conn = LC_LIST_FIRST(&server->deadlines[LC_DEADLINE_STAY], struct lc_conn,
+                                 due)) != NULL)
+        lc_conn_deadline(conn, LC_DEADLINE_DRAIN);
+}
+
 /* No kind of deadline is shorter than a second but that of a drain; so one timer that beats at
  * least every second, and oftener in a drain, is never late. */
 static void on_tick(uv_timer_t *timer)
@@ -198,6 +218,8 @@ static void on_tick(uv_timer_t *timer)
     uint64_t now = uv_now(&server->loop);
 
     inherit_all(server);
+    if (server->is_draining && !lc_share_goes_on(server))
+        hurry(server);
     expire(server, now);
     if (server->leave_at_ms != 0 && now >= server->leave_at_ms)
         stop_at_once(server);
