@@ -73,6 +73,7 @@ struct lc_worker {
     int farewell;         /* LEAVING: the signal it got; 0: it goes by itself */
     bool is_retiring;     /* SERVING: wants to be replaced (max_requests)     */
     bool is_proved;       /* SERVING: outlived its youth                      */
+    bool had_begun;       /* LEAVING: it could serve when it got the signal   */
     uint32_t reported[LC_HANDS_MAX]; /* the versions of overdue hands, once logged */
     uint32_t shown[LC_HANDS_MAX];    /* the same for slow_request                   */
 };

@@ -86,6 +86,13 @@ static int urgency(int farewell)
     }
 }
 
+/* Its LC_MSG_READY may still be on its way, with a request already in hand. */
+static bool has_begun(const struct lc_worker *worker)
+{
+    return worker->state == LC_WORKER_SERVING ||
+           atomic_load(&worker->slot->state) != LC_SLOT_BOOTING;
+}
+
 static void send_away(struct lc_master *m, struct lc_worker *worker, int sig,
                       uint64_t patience_ms)
 {
@@ -101,24 +108,31 @@ static void send_away(struct lc_master *m, struct lc_worker *worker, int sig,
     }
     worker->farewell = sig;
     worker->deadline_ms = deadline;
+    worker->had_begun = has_begun(worker);
     worker_enter(m, worker, LC_WORKER_LEAVING);
 }
 
-/* Its LC_MSG_READY may still be on its way, with a request already in hand. */
-static bool has_begun(const struct lc_worker *worker)
+static uint64_t graceful_ms(const struct lc_worker *worker)
 {
-    return worker->state != LC_WORKER_STARTING ||
-           atomic_load(&worker->slot->state) != LC_SLOT_BOOTING;
+    return (uint64_t)worker->generation->config->graceful_timeout * 1000;
 }
 
 void lc_worker_dismiss(struct lc_master *m, struct lc_worker *worker, enum lc_haste haste)
 {
-    uint64_t graceful_ms = (uint64_t)worker->generation->config->graceful_timeout * 1000;
-
     if (haste == LC_AT_ONCE)
         send_away(m, worker, SIGQUIT, QUICK_MS);
     else
-        send_away(m, worker, SIGTERM, has_begun(worker) ? graceful_ms : QUICK_MS);
+        send_away(m, worker, SIGTERM, has_begun(worker) ? graceful_ms(worker) : QUICK_MS);
+}
+
+/* It was not worth waiting for while it booted. But then it took what waited on the sockets. */
+static bool has_begun_since(struct lc_worker *worker)
+{
+    if (worker->farewell != SIGTERM || worker->had_begun || !has_begun(worker))
+        return false;
+    worker->had_begun = true;
+    worker->deadline_ms += graceful_ms(worker);
+    return true;
 }
 
 void lc_workers_dismiss(struct lc_master *m, const struct lc_generation *generation,
@@ -144,7 +158,7 @@ void lc_workers_kill_late(struct lc_master *m)
 
         if (worker->state != LC_WORKER_LEAVING)
             continue;
-        if (now < worker->deadline_ms) {
+        if (now < worker->deadline_ms || has_begun_since(worker)) {
             lc_master_wake_at(m, worker->deadline_ms);
             continue;
         }

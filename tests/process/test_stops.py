@@ -69,6 +69,24 @@ def test_term_answers_ten_requests_in_hand_and_then_ends_within_a_second(serve):
     assert len(server.access_lines()) >= before + 10
 
 
+def test_term_answers_what_a_worker_took_that_was_just_starting(start, tmp_path):
+    (tmp_path / "late.py").write_text(
+        "import os, time\n"
+        "open('begun', 'w').close()\n"
+        "while not os.path.exists('go'): time.sleep(0.01)\n"
+        "def application(environ, start_response):\n"
+        "    time.sleep(3)\n"
+        "    start_response('200 OK', [('Content-Length', '2')])\n"
+        "    return [b'ok']\n")
+    server = start("--chdir", tmp_path, "late")
+    wait_until((tmp_path / "begun").exists, 20, "the import")
+    [client] = ask(server, "/")
+    server.send_signal(signal.SIGTERM)
+    (tmp_path / "go").touch()
+    assert client.response().status == 200
+    assert server.process.wait(10) == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 def test_an_idle_server_ends_within_a_second_whoever_is_connected(serve, number):
     server = serve()
