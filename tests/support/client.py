@@ -128,6 +128,12 @@ class Client:
         except TimeoutError:
             return False
 
+    def is_readable(self):
+        """Whether the server has sent or closed something that nobody has asked for."""
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN)
+        return bool(self.left or poll.poll(0))
+
     def _receive(self):
         piece = self.socket.recv(65536)
         self.left += piece

@@ -1,5 +1,7 @@
 """Clients that keep a server busy and remember every request that failed."""
 import itertools
+import random
+import re
 import threading
 import time
 
@@ -12,16 +14,29 @@ class Load:
 
     Kept connections are used until the server says that it closes one; a close without that word
     is a failed request, as for any client that had just sent one. With `fresh` each request has
-    a connection of its own. With `numbered` each asks for a name of its own, PATH?NAME-1-1,
-    and `load.names` has those that were answered.
+    a connection of its own and says so; with `brief` it does not say so, and the client closes.
+    With `pause` kept connections are idle for up to so many seconds before each request. Such
+    a client looks first: what was closed meanwhile is counted in `load.closed_idle`, and costs
+    it a new connection; what is closed in its face is a failed request. With `numbered` each
+    request has a name of its own, which it asks for and which the answer's last word must be;
+    `load.names` has those that were answered, `load.failed` the others.
+
+    With `rest` a client waits for up to so many seconds before each request; `connect` makes
+    a connection instead of Client.
     """
 
-    def __init__(self, server, path="/", connections=8, fresh=False, status=200, numbered=None):
+    def __init__(self, server, path="/", connections=8, fresh=False, status=200, numbered=None,
+                 brief=False, pause=0, rest=0, connect=None):
         self.server, self.path, self.status = server, path, status
-        self.fresh, self.numbered = fresh, numbered
+        self.fresh, self.brief, self.pause, self.numbered = fresh, brief, pause, numbered
+        self.rest, self.connections = rest, connections
+        self.connect = connect or (lambda: Client(server.address, timeout=30))
         self.answered = 0
+        self.closed_idle = 0
         self.failures = []
+        self.failed_at = []
         self.names = []
+        self.failed = []
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._work, args=(number,), daemon=True)
@@ -38,8 +53,8 @@ class Load:
     def stop(self):
         self._stop.set()
         for thread in self._threads:
-            thread.join(30)
-            assert not thread.is_alive(), "a request got no answer within 30 s"
+            thread.join(40)
+            assert not thread.is_alive(), "a request got no answer within 40 s"
 
     def wait_for_answers(self, count, seconds=20):
         """Until so many more requests have been answered."""
@@ -50,33 +65,52 @@ class Load:
             time.sleep(0.01)
 
     def _work(self, number):
-        client = None
+        client, dice = None, random.Random(number)
         for count in itertools.count():
+            if self.rest:
+                time.sleep(dice.uniform(0, self.rest))
+            if self.pause:
+                self._stop.wait(dice.uniform(0, self.pause))
             if self._stop.is_set():
                 break
-            name = f"{self.numbered}-{number}-{count}"
-            path = f"{self.path}?{name}" if self.numbered else self.path
+            name = f"{self.numbered}-{number}-{count}" if self.numbered else None
+            if self.pause and client is not None and client.is_readable():
+                with self._lock:
+                    self.closed_idle += 1
+                client = self._drop(client)
             try:
                 if client is None:
-                    client = Client(self.server.address, timeout=20)
-                response = client.get(path, [("Connection", "close")] if self.fresh else ())
-                if response.status != self.status:
-                    raise BadResponse(f"status {response.status}")
+                    client = self.connect()
+                is_last = self._ask(client, name)
             except (OSError, BadResponse) as error:
-                self._failed(error)
+                self._failed(name, error)
                 client = self._drop(client)
                 time.sleep(0.05)
                 continue
-            with self._lock:
-                self.answered += 1
-                self.names.append(name)
-            if response.is_last:
+            if is_last or self.brief:
                 client = self._drop(client)
         self._drop(client)
 
-    def _failed(self, error):
+    def _ask(self, client, name):
+        """True if the connection has ended with the answer."""
+        path = self.path.format(name=name) if name else self.path
+        response = client.get(path, [("Connection", "close")] if self.fresh else ())
+        if response.status != self.status:
+            raise BadResponse(f"status {response.status}")
+        if name and re.findall(r"[\w-]+", response.body.decode())[-1:] != [name]:
+            raise BadResponse(f"{response.body!r} in answer to {name}")
         with self._lock:
-            self.failures.append(f"{time.strftime('%H:%M:%S')} {type(error).__name__}: {error}")
+            self.answered += 1
+            if name:
+                self.names.append(name)
+        return response.is_last
+
+    def _failed(self, name, error):
+        with self._lock:
+            self.failed_at.append(time.monotonic())
+            self.failed.append(name)
+            self.failures.append(f"{time.strftime('%H:%M:%S')} {name or ''} "
+                                 f"{type(error).__name__}: {error}")
 
     @staticmethod
     def _drop(client):
