@@ -12,5 +12,6 @@ enum {
     LC_ORPHAN_KILL_MS = 1500,  /* then it is gone in any case         */
 };
 
-/* To be called when the worker has the user that it keeps: a change of user forgets it. */
-int lc_orphan_watch(struct lc_error *err);
+/* The channel is that to the master. To be called when the worker has the user that it keeps: a
+ * change of user forgets it. */
+int lc_orphan_watch(int channel, struct lc_error *err);

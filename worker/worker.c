@@ -665,7 +665,7 @@ int lc_worker_run(const struct lc_inherit *inherit)
     lc_stacks_open(inherit->output);
     lc_log(LC_INFO, "Booting worker with pid: %d", (int)getpid());
     init(&server, inherit);
-    if (lc_orphan_watch(&err) < 0 || start_loop(&server, &err) < 0 ||
+    if (lc_orphan_watch(inherit->channel, &err) < 0 || start_loop(&server, &err) < 0 ||
         open_tls(&server, &err) < 0 || load_application(&server, &err) < 0 ||
         call_init_hook(&server, &err) < 0 || start_threads(&server, &err) < 0 ||
         serve(&server, &err) < 0)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from licorne import APPS, is_licorne
+from licorne import APPS, is_licorne, read_or_empty
 from waiting import slack, wait_until
 
 KINDS = {
@@ -148,4 +148,19 @@ def test_a_killed_master_leaves_no_worker_that_is_still_importing(start, tmp_pat
     wait_until((tmp_path / "begun").exists, 20, "the import")
     see_all(server)
     server.send_signal(signal.SIGKILL)
+    wait_until_gone(server, 2)
+
+
+def test_a_master_that_is_killed_during_post_fork_leaves_no_worker_either(start, tmp_path):
+    (tmp_path / "late.py").write_text("import time\ntime.sleep(30)\n")
+    (tmp_path / "gunicorn.conf.py").write_text(
+        "import os, time\n"
+        "def post_fork(server, worker):\n"
+        "    open('begun', 'w').write(str(os.getpid()))\n"
+        "    while not os.path.exists('go'): time.sleep(0.01)\n")
+    server = start("-c", tmp_path / "gunicorn.conf.py", "--chdir", tmp_path, "late")
+    pid = wait_until(lambda: read_or_empty(tmp_path / "begun"), 20, "the hook")
+    server.seen.update([int(pid), *server.children("logger")])
+    server.send_signal(signal.SIGKILL)
+    (tmp_path / "go").touch()
     wait_until_gone(server, 2)
