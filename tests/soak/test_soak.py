@@ -150,6 +150,21 @@ def test_a_logger_that_stands_still_holds_up_nobody(start, tmp_path, kind):
     load.assert_written_once(server.access_path)
 
 
+@pytest.mark.parametrize("kind", trials.KINDS)
+def test_a_disk_that_is_full_for_a_while_holds_up_nobody(start, tmp_path, kind):
+    server = start_kind(start, tmp_path, kind)
+    [logger] = server.children("logger")
+    with under_load(server) as load:
+        for number in range(3):
+            with trials.full_disk(logger, server.access_path, seconds=3):
+                server.wait_for_log(f"cannot write to {server.access_path}", count=number + 1)
+                trials.reloads(server, 1)
+                load.wait_for_answers(20)
+            server.wait_for_log("can be written again; no record was lost", count=number + 1)
+    server.stop()
+    load.assert_written_once(server.access_path)
+
+
 # --- everything ----------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("setup", MIXED)

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import os
 import pathlib
+import resource
 import signal
 import tempfile
 import time
@@ -321,6 +322,18 @@ def kill_loggers(server, load, count):
         os.kill(before, signal.SIGKILL)
         wait_until(lambda: set(server.children("logger")) - {before}, 10, "another logger")
         load.wait_for_answers(20)
+
+
+@contextlib.contextmanager
+def full_disk(pid, path, seconds):
+    """For so long the file cannot grow, as if its disk were full."""
+    unlimited = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (path.stat().st_size, unlimited[1]))
+    try:
+        yield
+        time.sleep(seconds)
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, unlimited)
 
 
 @contextlib.contextmanager
