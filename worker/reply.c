@@ -253,7 +253,11 @@ static short wait_a_little(struct lc_conn *conn, short events)
                           memory_order_relaxed);
     int ready = lc_relief_poll(server, at, LC_COUNT(at), 500);
     uv_update_time(&server->loop);
-    return ready > 0 ? at[0].revents : 0;
+    if (ready <= 0)
+        return 0;
+    if (at[1].revents & POLLHUP)
+        server->is_orphan = true;
+    return at[0].revents;
 }
 
 /* Only for controllers that cannot return: the worker stands still, but its heart beats. */

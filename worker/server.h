@@ -125,6 +125,7 @@ struct lc_server {
     bool is_retiring;         /* the master knows; it starts a replacement */
     _Atomic bool is_draining; /* threads ask */
     bool is_stopping;         /* the loop ends with this turn */
+    bool is_orphan;       /* a call that waits has seen that the master's end is closed */
     uint64_t leave_at_ms; /* with or without what is in flight; 0: the master says when */
 
     struct lc_date date;

@@ -31,7 +31,6 @@
 #include <licorne/log.h>
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -425,9 +424,7 @@ bool lc_server_is_leaving(const struct lc_server *server)
 
 bool lc_server_must_stop(const struct lc_server *server)
 {
-    struct pollfd channel = {.fd = server->inherit->channel};
-
-    return is_told_to_stop || (poll(&channel, 1, 0) > 0 && (channel.revents & POLLHUP));
+    return is_told_to_stop || server->is_orphan;
 }
 
 static void watch_signals(struct lc_server *server)
