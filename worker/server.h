@@ -6,6 +6,7 @@
 #pragma once
 #include "base/list.h"
 #include "base/loan.h"
+#include "config/hooks.h"
 #include "worker/date.h"
 #include "worker/dropped.h"
 #include "worker/http1.h"
@@ -131,13 +132,22 @@ struct lc_server {
     struct lc_date date;
 };
 
-/* worker.c */
+/* The loop beats: deadlines pass, and each turn ends with what it held back. */
+void lc_server_start_turns(struct lc_server *server);
+
+/* Accepts nobody any more, finishes what it has, and ends. */
 void lc_server_drain(struct lc_server *server);
-/* It was told to, if only during the call in hand. */
+/* It was told to, if only during the call in hand (orders.c). */
 bool lc_server_is_leaving(const struct lc_server *server);
 /* … at once, or there is no master any more: for a call that waits on the loop's thread. */
 bool lc_server_must_stop(const struct lc_server *server);
 void lc_server_stop_if_done(struct lc_server *server);
+/* The loop ends with this turn, whatever is in flight. */
+void lc_server_stop_at_once(struct lc_server *server);
+
+/* What it raises is in the log; at the end of a life there is nobody else to tell. */
+void lc_server_tell_hook(struct lc_server *server, enum lc_hook hook);
+
 struct lc_slice lc_server_date(struct lc_server *server);
 void lc_server_count_request(struct lc_server *server);
 
