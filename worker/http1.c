@@ -258,7 +258,8 @@ void lc_http1_begin(struct lc_http1 *http1, struct lc_request *request,
     };
 }
 
-void lc_http1_move(struct lc_http1 *http1, const char *head)
+/* The head's bytes have been moved to `head`, where the request is to find them. */
+static void move(struct lc_http1 *http1, const char *head)
 {
     struct lc_request *request = http1->policy.request;
     const char *from = http1->line_base;
@@ -277,7 +278,7 @@ enum lc_http1_result lc_http1_head(struct lc_http1 *http1, struct lc_slice head,
     size_t length;
 
     *used = 0;
-    lc_http1_move(http1, head.at);
+    move(http1, head.at);
     switch (find_end(http1, head, &length)) {
     case NO_END: return LC_HTTP1_MORE;
     case FAULT: return LC_HTTP1_FAIL;

@@ -62,9 +62,6 @@ void lc_http1_begin(struct lc_http1 *http1, struct lc_request *request,
 enum lc_http1_result lc_http1_head(struct lc_http1 *http1, struct lc_slice head,
                                    size_t *used);
 
-/* The head's bytes have been moved to `head`, where the request is to find them. */
-void lc_http1_move(struct lc_http1 *http1, const char *head);
-
 /* Bytes behind the head. `*used` tells how many belong to this request. */
 enum lc_http1_result lc_http1_body(struct lc_http1 *http1, struct lc_slice bytes,
                                    size_t *used);

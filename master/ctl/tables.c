@@ -6,7 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
-char *lc_terminal_text(const char *text)
+/* A copy that a terminal may see: control characters become '?'. The caller frees it. */
+static char *terminal_text(const char *text)
 {
     char *copy = lc_strdup(text == NULL ? "" : text);
 
@@ -47,7 +48,7 @@ static long long number(const json_t *object, const char *name)
 static char *value_text(const json_t *value)
 {
     if (json_is_string(value))
-        return lc_terminal_text(json_string_value(value));
+        return terminal_text(json_string_value(value));
     if (json_is_null(value) || value == NULL)
         return lc_strdup("-");
     if (json_is_boolean(value))

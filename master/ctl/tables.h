@@ -9,6 +9,3 @@
 void lc_table_print(FILE *out, const char *command, const json_t *data);
 
 void lc_json_print(FILE *out, const json_t *data);
-
-/* A copy that a terminal may see: control characters become '?'. The caller frees it. */
-char *lc_terminal_text(const char *text);
