@@ -14,8 +14,8 @@
  *   {x}e      from the WSGI environ what the server itself knows: REQUEST_METHOD, PATH_INFO,
  *             QUERY_STRING, RAW_URI, SERVER_PROTOCOL, SERVER_NAME, SERVER_PORT,
  *             SERVER_SOFTWARE, REMOTE_ADDR, REMOTE_PORT, PROXY_PROTOCOL, PROXY_ADDR, PROXY_PORT,
- *             SCRIPT_NAME, CONTENT_TYPE, CONTENT_LENGTH, wsgi.url_scheme and HTTP_*. Keys that an application or
- *             middleware adds are not seen.
+ *             SCRIPT_NAME, CONTENT_TYPE, CONTENT_LENGTH, wsgi.url_scheme and HTTP_*. Keys
+ *             that an application or middleware adds are not seen.
  *
  * Names in braces are found in any case. What is unknown or was not sent is "-". In every text
  * a quote becomes \" and a control byte \xNN, so that a value can neither leave its quotes nor

@@ -72,7 +72,7 @@ int lc_channel_send_fd(int fd, enum lc_msg_type type, uint16_t generation,
 ssize_t lc_channel_receive_fd(int fd, struct lc_msg_head *head, void *buffer, size_t size,
                               int *passed);
 
-/* lc_channel_receive, but the message stays where it is until it is discarded. So must be what was not well
- * formed. */
+/* lc_channel_receive, but the message stays where it is until it is discarded. So must be what was
+ * not well formed. */
 ssize_t lc_channel_peek(int fd, struct lc_msg_head *head, void *buffer, size_t size);
 void lc_channel_discard(int fd);

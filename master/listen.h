@@ -20,9 +20,9 @@ struct lc_listeners {
 };
 
 /* Opens every address of `bind`. What was handed over (NULL: nothing) comes first: a service
- * manager's sockets instead of `bind`, a predecessor's for the addresses that they have. At the start (`running` is NULL) an address in use is tried five
- * times, a second apart and with log lines; what waiting cannot heal fails at once. A reload
- * takes the sockets of unchanged addresses from `running`, which stays as it is, and never
+ * manager's sockets instead of `bind`, a predecessor's for the addresses that they have. At the
+ * start (`running` is NULL) an address in use is tried five times, a second apart and with log
+ * lines; what waiting cannot heal fails at once. A reload takes the sockets of unchanged addresses from `running`, which stays as it is, and never
  * waits. -1 and `err`: nothing is left open. LC_E_NONE in `err`: a signal to stop came while
  * waiting. */
 int lc_listeners_open(struct lc_listeners *set, const struct lc_config *config,

@@ -17,13 +17,14 @@ LC_API void *lc_arena_alloc(struct lc_arena *arena, size_t size);
 /* The same, zeroed. */
 LC_API void *lc_arena_calloc(struct lc_arena *arena, size_t size);
 
-/* A copy that ends in NUL. */
+/* A copy of `len` bytes that ends in NUL. */
 LC_API char *lc_arena_strndup(struct lc_arena *arena, const char *at, size_t len);
 
-/* Formatted text that ends in NUL. */
+/* Formatted text, as printf has it, that ends in NUL. */
 LC_API char *lc_arena_printf(struct lc_arena *arena, const char *format, ...)
     LC_PRINTF(2, 3);
 
+/* A zeroed `type`. */
 #define lc_arena_new(arena, type) ((type *)lc_arena_calloc((arena), sizeof(type)))
 
 LC_C_END

@@ -63,12 +63,14 @@ LC_API struct lc_slice lc_request_query(const struct lc_request *request);
 LC_API int lc_request_version(const struct lc_request *request);
 /* "http" or "https". */
 LC_API struct lc_slice lc_request_scheme(const struct lc_request *request);
+/* The two ends of the connection; never NULL, and valid as long as the connection is. */
 LC_API const struct lc_endpoints *lc_request_endpoints(const struct lc_request *request);
 
 /* The value of the first field of this name, in any case; {NULL, 0} when it was not sent. */
 LC_API struct lc_slice lc_request_header(const struct lc_request *request,
                                          const char *name);
-/* All fields in the order of their arrival; names as sent, values without blanks around. */
+/* All fields in the order of their arrival, and in `count` how many; names as sent, values
+ * without blanks around. */
 LC_API const struct lc_header *lc_request_headers(const struct lc_request *request,
                                                   size_t *count);
 
@@ -92,10 +94,10 @@ LC_API uint64_t lc_request_body_size(const struct lc_request *request);
  * length it said is no error, but the end: compare with lc_request_body_size. */
 LC_API ssize_t lc_request_body_read(struct lc_request *request, void *into, size_t size);
 /* What has come and lies in memory, all of the rest unless it is streamed: its bytes, without
- * copying or consuming them, valid until the next read. {NULL, 0} when it lies in a file or there is
- * nothing. */
+ * copying or consuming them, valid until the next read. {NULL, 0} when it lies in a file or there
+ * is nothing. */
 LC_API struct lc_slice lc_request_body_peek(struct lc_request *request);
-/* Marks the next `size` bytes of these as read. */
+/* Marks the next `size` bytes of these, at most all, as read. */
 LC_API void lc_request_body_skip(struct lc_request *request, size_t size);
 /* Whether the next read has to wait for the client. */
 LC_API bool lc_request_body_may_wait(const struct lc_request *request);
@@ -105,7 +107,8 @@ LC_API int lc_request_body_error(const struct lc_request *request);
 /* Memory that lives as long as the request. */
 LC_API struct lc_arena *lc_request_arena(struct lc_request *request);
 
-/* One pointer for the controller, NULL at first. */
+/* One pointer for the controller, NULL at first; it stays with the request, and what it points to
+ * is the controller's. */
 LC_API void *lc_request_data(const struct lc_request *request);
 LC_API void lc_request_set_data(struct lc_request *request, void *data);
 

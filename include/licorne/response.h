@@ -5,8 +5,11 @@
  *                    lc_response_end (or lc_response_abort when it cannot be finished).
  *
  * The server adds Server, Date, Connection and the framing (Content-Length, chunked), and drops
- * hop-by-hop fields that a controller sets, except Connection: upgrade and Upgrade: websocket. For HEAD, 1xx, 204 and 304 no body leaves, whatever
- * the controller wrote. */
+ * hop-by-hop fields that a controller sets, except Connection: upgrade and Upgrade: websocket.
+ * For HEAD, 1xx, 204 and 304 no body leaves, whatever the controller wrote.
+ *
+ * All calls belong on the thread that called the controller, and all texts that they take are
+ * copied unless they say otherwise. */
 #pragma once
 #include <licorne/api.h>
 #include <licorne/app.h>
@@ -28,15 +31,16 @@ enum lc_flow {
     LC_FLOW_GONE, /* the client has gone or what was written cannot be sent: end at once    */
 };
 
-/* Status code, 200 by default, with its standard reason phrase. */
+/* Status code from 100 to 999 (another one ends the process: it is a mistake in the program), 200
+ * by default, with its standard reason phrase. Nothing happens once the head has left. */
 LC_API void lc_response_status(struct lc_request *request, int code);
 
-/* The whole status line's text as WSGI has it: "404 Not Found". -1 with `err` when it does not
+/* The status as WSGI has it, code and phrase: "404 Not Found". 0; -1 with `err` when it does not
  * begin with three digits or holds control bytes. */
 LC_API int lc_response_status_line(struct lc_request *request, struct lc_slice status,
                                    struct lc_error *err);
 
-/* Adds a field; both texts are copied. -1 with `err`, and nothing added, when the name is no
+/* Adds a field. 0; -1 with `err`, and nothing added, when the name is no
  * token, the value holds CR, LF, NUL or another control byte than tab, or the value of
  * Content-Length is no number. */
 LC_API int lc_response_header(struct lc_request *request, struct lc_slice name,
@@ -73,9 +77,11 @@ LC_API void lc_response_send_owned(struct lc_request *request, struct lc_slice b
 LC_API int lc_response_send_file(struct lc_request *request, int fd, uint64_t offset,
                                  uint64_t length);
 
-/* Sugar: status, Content-Type and a body in one call; always returns LC_DONE (see app.h). */
+/* Sugar: status, Content-Type and a body in one call; always returns LC_DONE (see app.h). The
+ * text is UTF-8 and sent as text/plain. */
 LC_API enum lc_step lc_response_text(struct lc_request *request, int code,
                                      const char *text);
+/* The same for a body of any type; `content_type` is trusted to be a value of a field. */
 LC_API enum lc_step lc_response_bytes(struct lc_request *request, int code,
                                       const char *content_type, struct lc_slice body);
 
@@ -104,8 +110,8 @@ LC_API void lc_response_end(struct lc_request *request);
 LC_API void lc_response_abort(struct lc_request *request);
 
 /* The request is not one that can be answered: sends the server's own page, which says `reason` and
- * `message` (escaped here), with `reason` as the status line's phrase; the connection closes. Nothing
- * but lc_response_abort once the head has left. */
+ * `message` (escaped here), with `reason` as the status line's phrase; the connection closes.
+ * Nothing but lc_response_abort once the head has left. */
 LC_API void lc_response_refuse(struct lc_request *request, int code, const char *reason,
                                struct lc_slice message);
 

@@ -8,9 +8,9 @@ struct lc_strings;
 struct lc_wait;
 struct ucred;
 
-/* Carries out the words that were asked; who gave an order stands in the server's log. The data of the answer;
- * NULL and `err` if there is no such command, or NULL with `wait` begun: the answer comes
- * later. */
+/* Carries out the words that were asked; who gave an order stands in the server's log. The data of
+ * the answer; NULL and `err` if there is no such command, or NULL with `wait` begun: the answer
+ * comes later. */
 json_t *lc_command_run(struct lc_master *m, const struct lc_strings *asked,
                        const struct ucred *peer, struct lc_wait *wait,
                        struct lc_error *err);

@@ -3,8 +3,9 @@
  * Frames (frame.h) of JSON both ways, as Gunicorn's control socket has them; one answer for each
  * request, in order. All is non-blocking and bounded: a client has one request and one answer in
  * memory, is not listened to while its answer has not left, and is closed after five minutes of
- * silence, or earlier if it is the most silent one and its place is needed. The kernel and the mode of the file say who may connect; unless the mode admits
- * others, only root and the server's own user are answered.
+ * silence, or earlier if it is the most silent one and its place is needed. The kernel and the
+ * mode of the file say who may connect; unless the mode admits others, only root and the
+ * server's own user are answered.
  *
  * Nothing here ends the server or keeps it from starting: without a socket it has no control. */
 #pragma once
