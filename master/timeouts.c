@@ -43,16 +43,18 @@ static void give_up(struct lc_master *m, struct lc_worker *worker)
  * request has the time for itself: one that takes longer is reported, and the worker lives on as
  * long as it has another thread. */
 
-static void report(const struct lc_worker *worker, unsigned thread, struct lc_hand *hand)
+/* "WHAT (pid:7) thread 1: GET /x from 192.0.2.7 runs for 31 sMORE" */
+static void report(enum lc_level level, const char *what, const struct lc_worker *worker,
+                   unsigned thread, const struct lc_hand *hand, const char *more)
 {
     char text[sizeof(*hand) + 32];
 
     snprintf(text, sizeof(text), "%s %s from %s", hand->method, hand->target,
              hand->client);
     lc_mask_controls(text);
-    lc_log(LC_ERROR, "REQUEST TIMEOUT (pid:%d) thread %u: %s runs for %llu s",
+    lc_log(level, "%s (pid:%d) thread %u: %s runs for %llu s%s", what,
            (int)worker->child->pid, thread + 1, text,
-           (unsigned long long)(lc_clock_ms() - hand->started_ms) / 1000);
+           (unsigned long long)(lc_clock_ms() - hand->started_ms) / 1000, more);
 }
 
 /* Whether the request in this hand takes too long. */
@@ -69,7 +71,7 @@ static bool is_overdue(struct lc_master *m, struct lc_worker *worker, unsigned t
     }
     if (worker->reported[thread] != hand.version) {
         worker->reported[thread] = hand.version;
-        report(worker, thread, &hand);
+        report(LC_ERROR, "REQUEST TIMEOUT", worker, thread, &hand, "");
     }
     return true;
 }
@@ -87,16 +89,10 @@ static void check_threads(struct lc_master *m, struct lc_worker *worker, unsigne
 /* ---- slow_request ---- */
 
 /* Said once; the worker writes where it is. */
-static void show(const struct lc_worker *worker, unsigned thread, struct lc_hand *hand)
+static void show(const struct lc_worker *worker, unsigned thread,
+                 const struct lc_hand *hand)
 {
-    char text[sizeof(*hand) + 32];
-
-    snprintf(text, sizeof(text), "%s %s from %s", hand->method, hand->target,
-             hand->client);
-    lc_mask_controls(text);
-    lc_log(LC_WARN, "SLOW REQUEST (pid:%d) thread %u: %s runs for %llu s; its stack:",
-           (int)worker->child->pid, thread + 1, text,
-           (unsigned long long)(lc_clock_ms() - hand->started_ms) / 1000);
+    report(LC_WARN, "SLOW REQUEST", worker, thread, hand, "; its stack:");
     kill(worker->child->pid, LC_SIGNAL_STACK);
 }
 
