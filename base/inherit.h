@@ -32,8 +32,8 @@ struct lc_inherit {
     int records;          /* worker: where records go; logger: where they come from */
     int output; /* a pipe's end: the logger reads there what applications print and what is said of
                  * crashes; -1: none */
-    bool
-        serves_errors; /* `reload`: a worker that cannot load the application shows why */
+    /* `reload`: a worker that cannot load the application shows why. */
+    bool serves_errors;
     uint16_t generation;
     unsigned age; /* Gunicorn's worker.age: 1, 2, 3 …                 */
     struct lc_credentials *credentials; /* the child's to wipe; NULL: no TLS  */

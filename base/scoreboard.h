@@ -46,10 +46,10 @@ struct lc_slot {
     _Atomic uint32_t connections;
     _Atomic uint32_t in_flight; /* requests begun and not answered */
     _Atomic uint64_t requests;
-    _Atomic uint64_t
-        busy_since_us;         /* lc_clock_us: the call in hand began; 0: there is none */
-    _Atomic uint64_t accepted; /* connections */
-    _Atomic uint32_t threads;  /* that call the application; 0: the loop's own does */
+    /* lc_clock_us: the call in hand began; 0: there is none. */
+    _Atomic uint64_t busy_since_us;
+    _Atomic uint64_t accepted;     /* connections */
+    _Atomic uint32_t threads;      /* that call the application; 0: the loop's own does */
     _Atomic uint32_t free_threads; /* requests that could be begun at once */
     struct lc_counts counts;
     struct lc_hand hands[LC_HANDS_MAX]; /* one a thread; memory only where it is used */

@@ -29,8 +29,8 @@ struct parser {
 
     struct known_flag known[FLAGS_MAX];
     size_t known_count;
-    struct option
-        longs[FLAGS_MAX]; /* for getopt_long, with the index of `known` in val */
+    /* For getopt_long, with the index of `known` in val. */
+    struct option longs[FLAGS_MAX];
     char shorts[3 * FLAGS_MAX];
 
     struct lc_strings unknown;

@@ -48,8 +48,7 @@ struct lc_config {
     char *start_dir; /* absolute; where the program was started */
     enum lc_config_action action;
     struct lc_config_origins *origins;
-    struct lc_script
-        *script; /* a file or hooks in Python; NULL: no Python in the master */
+    struct lc_script *script; /* file or hooks in Python; NULL: the master has none */
 };
 
 /* Reads all sources, weakest first: defaults, environment, configuration file, GUNICORN_CMD_ARGS

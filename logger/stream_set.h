@@ -26,8 +26,8 @@ struct lc_stream_set {
 };
 
 void lc_streams_init(struct lc_stream_set *set, uv_loop_t *loop);
-void lc_streams_deinit(
-    struct lc_stream_set *set); /* then run the loop until it is empty */
+/* Then run the loop until it is empty. */
+void lc_streams_deinit(struct lc_stream_set *set);
 
 /* What the calls below have to say is logged: a flush should follow. */
 

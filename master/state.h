@@ -137,8 +137,7 @@ struct lc_master {
 
     struct lc_child *logger;
     int records[2]; /* [0] the logger reads, [1] everyone writes */
-    int output
-        [2]; /* capture_output: a pipe from what workers print to the logger, or -1 */
+    int output[2];  /* capture_output: a pipe from what workers print, or -1 */
     int passing[2]; /* base/passing.h: every worker has both     */
     struct lc_backoff logger_backoff;
 };

@@ -15,10 +15,10 @@ struct lc_field {
     PyObject *key;    /* "HTTP_USER_AGENT" */
     uint64_t seen_in; /* the serial number of the last request that had it */
     bool keeps_value;
-    bool
-        may_be_script_name; /* if it was spelt with the underscore, as the CGI variable */
-    PyObject *value;        /* the last, if keeps_value */
-    char *bytes;            /* as received */
+    /* If it was spelt with the underscore, as the CGI variable. */
+    bool may_be_script_name;
+    PyObject *value; /* the last, if keeps_value */
+    char *bytes;     /* as received */
     size_t len;
 };
 

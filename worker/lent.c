@@ -229,8 +229,8 @@ static enum lc_flow on_wait(struct lc_request *request)
     struct lc_lender *lender = lent->lender;
 
     on_flush(request);
-    pthread_mutex_lock(
-        &lender->lock); /* the loop ends this by write_timeout at the latest */
+    /* The loop ends this by write_timeout at the latest. */
+    pthread_mutex_lock(&lender->lock);
     while (with_loop(lent) != 0 && !is_gone(lent))
         pthread_cond_wait(&lender->moved, &lender->lock);
     pthread_mutex_unlock(&lender->lock);

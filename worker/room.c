@@ -81,8 +81,8 @@ bool lc_room_must_wait(struct lc_conn *conn)
 
     if (lc_server_has_room(server) || !lc_lender_is_open(server->lender))
         return false;
-    keep_looking(
-        server); /* a thread may be free in a moment: nothing is passed at once */
+    /* A thread may be free in a moment: nothing is passed at once. */
+    keep_looking(server);
     if (!lc_lender_is_slow(server->lender))
         return false;
     lc_conn_watch(conn, 0);

@@ -86,8 +86,8 @@ struct lc_server {
 
     struct lc_tls *tls;    /* NULL: connections are not encrypted          */
     uint64_t handshake_us; /* spent on handshakes in this turn             */
-    struct lc_list
-        restless; /* connections that can be read although their sockets are quiet */
+    /* Connections that can be read although their sockets are quiet. */
+    struct lc_list restless;
     uv_idle_t restless_turn; /* active while there are any */
 
     const struct lc_host_ops *host; /* how requests are answered */

@@ -411,8 +411,8 @@ int lc_tls_renew(struct lc_tls *tls, const struct lc_credentials *credentials,
 
     if (fresh == NULL)
         return -1;
-    drop_contexts(
-        tls); /* a connection that says hello just now may keep one for a while */
+    /* A connection that says hello just now may keep one for a while. */
+    drop_contexts(tls);
     tls->tickets = fresh->tickets;
     tls->count = fresh->count;
     memcpy(tls->contexts, fresh->contexts, sizeof(tls->contexts));

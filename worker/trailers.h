@@ -24,8 +24,8 @@ struct lc_trailers {
     enum lc_trailers_state state;
     size_t size; /* bytes read */
     size_t name_len;
-    char name[sizeof(
-        "Transfer-Encoding")]; /* as much of it as tells whether it may be here */
+    /* As much of it as tells whether it may be here. */
+    char name[sizeof("Transfer-Encoding")];
 };
 
 /* Reads on; `*used` tells how many bytes are no one else's, all of them until DONE. False: this is

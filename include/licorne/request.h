@@ -45,8 +45,8 @@ struct lc_endpoints {
 struct lc_keep {
     void *data;
     void (*release)(void *data);
-    bool
-        has_duplicate; /* of the socket: the connection is shut down before it is closed */
+    /* There is a duplicate of the socket: the connection is shut down before it is closed. */
+    bool has_duplicate;
 };
 
 /* The method as received: "GET" (RFC 9110, 9). */

@@ -27,8 +27,8 @@ struct lc_script_sink {
 /* A setting as it is in force, all sources taken together. */
 struct lc_script_value {
     const char *name;
-    const char *const
-        *values; /* one; several or none for a list; none where it is None */
+    /* `count` of them: one; several or none for a list; none where it is None. */
+    const char *const *values;
     size_t count;
     bool is_from_script; /* the file that the script has read had the last word */
 };
