@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from control import Control
 from licorne import APPS, HELLO_MODULE
 from load import Load
 from waiting import wait_until
@@ -48,11 +49,17 @@ def test_a_stop_ends_with_0_and_leaves_nothing(serve, number):
     assert "Shutting down: Master" in server.stderr
 
 
+def wait_for_request(server):
+    """Until a worker has one in hand: a worker that never served has nothing to finish."""
+    with Control(server.control_path) as control:
+        wait_until(lambda: control.ask("show requests")["count"] == 1)
+
+
 def test_a_graceful_stop_finishes_the_request_in_hand(serve):
     server = serve()
     with server.client() as client:
         client.send(b"GET /slow?1 HTTP/1.1\r\nHost: t\r\n\r\n")
-        time.sleep(0.3)
+        wait_for_request(server)
         server.send_signal(signal.SIGTERM)
         assert client.response().status == 200
     assert server.process.wait(5) == 0
@@ -71,7 +78,7 @@ def test_a_request_that_takes_too_long_is_cut_at_graceful_timeout(serve):
     server = serve("--graceful-timeout", "1")
     with server.client() as client:
         client.send(b"GET /slow?30 HTTP/1.1\r\nHost: t\r\n\r\n")
-        time.sleep(0.3)
+        wait_for_request(server)
         started = time.monotonic()
         assert server.stop() == 0
         assert time.monotonic() - started < 5
