@@ -2,7 +2,8 @@
 """Whether a request waits behind another while a sibling worker is idle.
 
 pair    Two requests of a second at once, with two workers: 1 s is fair, 2 s is not. On fresh
-        connections, and on two kept ones of the same worker.
+        connections, and on two kept ones of the same worker; also with TLS, whose kept
+        connections cannot leave the worker that shook hands.
 mixed   Requests of 1 ms, one in a hundred of 100 ms, at half of what two processes can do. They
         arrive at random, whether earlier ones have been answered or not, and each waits from its
         arrival on, so what waits in front of a server counts too. "one queue" is a calculation: two
@@ -45,6 +46,11 @@ PAIR = {
     "gunicorn sync": servers.gunicorn(*APP),
     "gunicorn gthread, 1 thread": servers.gunicorn(*APP, *KEPT, *GTHREAD, "1"),
     "uwsgi": uwsgi,
+    "licorne sync, TLS": servers.encrypted(servers.licorne(*APP, *KEPT)),
+    "licorne gthread, 1 thread, TLS": servers.encrypted(servers.licorne(*APP, *KEPT, *GTHREAD,
+                                                                        "1")),
+    "gunicorn gthread, 1 thread, TLS": servers.encrypted(servers.gunicorn(*APP, *KEPT, *GTHREAD,
+                                                                          "1")),
 }
 MIXED = {
     "licorne sync": servers.licorne(*APP, *KEPT),
@@ -68,9 +74,11 @@ QUICK_MS, SLOW_MS, SLOW_SHARE = 1, 100, 0.01
 class Connection:
     """Asks, and takes an answer when there is one."""
 
-    def __init__(self, port):
+    def __init__(self, port, tls=None):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket)
         self.answer = b""
 
     def ask(self, ms=0):
@@ -121,11 +129,11 @@ def ask_at_once(connections, ms):
     return time.perf_counter() - began
 
 
-def kept_pair(port):
+def kept_pair(port, tls):
     """Two kept connections of the same worker; None if the server keeps none."""
     by_pid = collections.defaultdict(list)
     for _ in range(100):
-        connection = Connection(port).get()
+        connection = Connection(port, tls).get()
         if not connection.is_kept:
             return None
         by_pid[connection.pid].append(connection)
@@ -143,9 +151,9 @@ def measure_pair(options):
                 continue
             with Server(name, command) as server:
                 time.sleep(1)  # until the second worker serves too
-                fresh = [Connection(server.port), Connection(server.port)]
+                fresh = [Connection(server.port, server.tls) for _ in range(2)]
                 seconds[name, "fresh"].append(ask_at_once(fresh, 1000))
-                kept = kept_pair(server.port)
+                kept = kept_pair(server.port, server.tls)
                 if kept is not None:
                     seconds[name, "kept"].append(ask_at_once(kept, 1000))
     rows = []

@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -99,6 +100,27 @@ def bare_loop(port, tmp):
     return [built("bench/bench-loop"), str(port)]
 
 
+def encrypted(command):
+    """The same with TLS, for servers that take Gunicorn's options."""
+    def with_certificate(port, tmp):
+        pem, key = tmp / "pem", tmp / "key"
+        subprocess.run([program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-days", "1", "-subj",
+                        "/CN=localhost", "-keyout", key, "-out", pem],
+                       check=True, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return [*command(port, tmp), "--certfile", str(pem), "--keyfile", str(key)]
+    with_certificate.is_encrypted = True
+    return with_certificate
+
+
+def trusting():
+    """For clients that take any certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 # --- one running server -------------------------------------------------------------------------
 
 class Server:
@@ -107,6 +129,7 @@ class Server:
     def __init__(self, name, command, core=SERVER_CORE, under=(), environment=(), patience=20):
         self.name = name
         self.port = free_port()
+        self.tls = trusting() if getattr(command, "is_encrypted", False) else None
         self.tmp = pathlib.Path(tempfile.mkdtemp(prefix="licorne-bench-"))
         self.tmp.chmod(0o755)  # nginx's worker drops its privileges
         self.log = open(self.tmp / "output", "w+b")
@@ -141,7 +164,9 @@ class Server:
 
     def check(self):
         """One request; anything but the expected answer is an error."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = (
+            http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=self.tls)
+            if self.tls else http.client.HTTPConnection("127.0.0.1", self.port, timeout=10))
         try:
             connection.request("GET", "/")
             answer = connection.getresponse()
