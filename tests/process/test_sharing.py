@@ -1,5 +1,4 @@
 """No request waits behind another while a sibling worker is idle."""
-import contextlib
 import os
 import signal
 import socket
@@ -9,28 +8,21 @@ import time
 
 import pytest
 
-from client import BadResponse, Client
+from client import Client
 from licorne import APPS
+from sharing import (SOON, Mixed, accepted_by, ask_at_once, connections_of_one_worker, pid_of,
+                     serving_all)
 from tls import Authority, TLSClient
 from waiting import wait_until
 
-SLOW = "?1"     # a second
-SOON = 1.8      # two of them, one behind the other, take longer
 
 
 @pytest.fixture
 def share(start):
     """share(*arguments) serves tests/wsgi/shared.py, once all workers have answered."""
     def share(*arguments, workers=2, **options):
-        server = start("-w", workers, "--keep-alive", "60", "--chdir", APPS, *arguments,
-                       "shared", **options)
-        serving = set()
-
-        def all_serve():
-            serving.add(pid_of(server.get("/")))
-            return len(serving) == workers
-        wait_until(all_serve, 15, f"{workers} workers that serve")
-        return server
+        return serving_all(start("-w", workers, "--keep-alive", "60", "--chdir", APPS,
+                                 *arguments, "shared", **options), workers)
     return share
 
 
@@ -39,54 +31,6 @@ def share_both(request, share):
     """The same for a worker that can do one thing at a time, in either way."""
     kind = ("-k", "gthread", "--threads", "1") if request.param == "gthread" else ()
     return lambda *arguments, **options: share(*kind, *arguments, **options)
-
-
-def pid_of(response):
-    assert response.status == 200
-    return int(response.field("X-Pid"))
-
-
-def connections_of_one_worker(server, count):
-    """So many kept connections of the same worker, and that worker's pid."""
-    by_pid = {}
-    while True:
-        client = server.client()
-        pid = pid_of(client.get("/"))
-        by_pid.setdefault(pid, []).append(client)
-        if len(by_pid[pid]) == count:
-            for others in (clients for other, clients in by_pid.items() if other != pid):
-                for other in others:
-                    other.close()
-            return by_pid[pid], pid
-
-
-def ask_at_once(clients, target=SLOW):
-    """The answers to requests that were sent at the same moment, and the seconds until the last."""
-    answers = [None] * len(clients)
-
-    def ask(index):
-        answers[index] = clients[index].get(f"/{target}&{index}")
-    threads = [threading.Thread(target=ask, args=(index,)) for index in range(len(clients))]
-    started = time.monotonic()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    seconds = time.monotonic() - started
-    assert [answer.body for answer in answers] == [b"%d" % n for n in range(len(clients))]
-    return answers, seconds
-
-
-def accepted_by(server, pid, count):
-    """So many new connections that this worker has accepted, with nothing sent on them yet."""
-    others = [other for other in server.workers() if other != pid]
-    for other in others:
-        os.kill(other, signal.SIGSTOP)
-    clients = [server.client() for _ in range(count)]
-    time.sleep(0.2)
-    for other in others:
-        os.kill(other, signal.SIGCONT)
-    return clients
 
 
 # --- two long requests at once -------------------------------------------------------------------
@@ -367,74 +311,6 @@ def test_a_finished_answer_does_not_wait_behind_a_long_call(share):
 
 
 # --- nothing is lost, nothing comes twice ------------------------------------------------------------
-
-class Mixed:
-    """`with Mixed(server) as load:` kept connections, a fifth of whose requests are slow. Each
-    answer must be the one to its request. After the server has said that a connection closes,
-    its client makes another, for as long as there is a server."""
-
-    def __init__(self, server, connections=8, seconds="0.03"):
-        self.server, self.seconds = server, seconds
-        self.answered, self.failures, self.pids = 0, [], set()
-        self.is_ending = False  # the server has been told to stop
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._work, args=(n,), daemon=True)
-                         for n in range(connections)]
-
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *exception):
-        self._stop.set()
-        self.join()
-
-    def join(self):
-        for thread in self._threads:
-            thread.join(30)
-            assert not thread.is_alive(), "a request got no answer within 30 s"
-
-    def wait_for_answers(self, count):
-        goal = self.answered + count
-        wait_until(lambda: self.answered >= goal, 30, f"{count} more answers")
-
-    def _work(self, number):
-        count = 0
-        while not self._stop.is_set():
-            try:
-                client = self.server.client(timeout=20)
-            except OSError:
-                return
-            with contextlib.closing(client):
-                is_first = True
-                while not self._stop.is_set():
-                    count += 1
-                    answer = self._ask(client, f"{number}-{count}", count % 5 == 0, is_first)
-                    if answer is None:
-                        return
-                    is_first = False
-                    if answer.is_last:
-                        break
-
-    def _ask(self, client, word, is_slow, is_first):
-        try:
-            answer = client.get(f"/?{self.seconds if is_slow else 0}&{word}")
-            if answer.body.decode() != word:
-                raise BadResponse(f"{answer.body!r} in answer to {word}")
-        except (OSError, BadResponse) as error:
-            # A connection that nobody had accepted when the last worker left is no loss.
-            if not (is_first and isinstance(error, (ConnectionError, BadResponse))
-                    and self.is_ending):
-                with self._lock:
-                    self.failures.append(f"{word}: {error!r}")
-            return None
-        with self._lock:
-            self.answered += 1
-            self.pids.add(pid_of(answer))
-        return answer
-
 
 def test_mixed_load_loses_and_doubles_nothing(share_both):
     server = share_both(access_log=True, workers=3)

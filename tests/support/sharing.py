@@ -1,0 +1,143 @@
+"""Clients of several workers, for tests of what these do for each other (tests/wsgi/shared.py)."""
+import contextlib
+import os
+import signal
+import threading
+import time
+
+from client import BadResponse
+from waiting import wait_until
+
+SLOW = "?1"     # a second
+SOON = 1.8      # two of them, one behind the other, take longer
+
+
+def pid_of(response):
+    assert response.status == 200
+    return int(response.field("X-Pid"))
+
+
+def connections_of_one_worker(server, count):
+    """So many kept connections of the same worker, and that worker's pid."""
+    by_pid = {}
+    while True:
+        client = server.client()
+        pid = pid_of(client.get("/"))
+        by_pid.setdefault(pid, []).append(client)
+        if len(by_pid[pid]) == count:
+            for others in (clients for other, clients in by_pid.items() if other != pid):
+                for other in others:
+                    other.close()
+            return by_pid[pid], pid
+
+
+def ask_at_once(clients, target=SLOW):
+    """The answers to requests that were sent at the same moment, and the seconds until the last."""
+    answers = [None] * len(clients)
+
+    def ask(index):
+        answers[index] = clients[index].get(f"/{target}&{index}")
+    threads = [threading.Thread(target=ask, args=(index,)) for index in range(len(clients))]
+    started = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seconds = time.monotonic() - started
+    assert [answer.body for answer in answers] == [b"%d" % n for n in range(len(clients))]
+    return answers, seconds
+
+
+def accepted_by(server, pid, count, connect=None):
+    """So many new connections that this worker has accepted, with nothing sent on them yet."""
+    others = [other for other in server.workers() if other != pid]
+    for other in others:
+        os.kill(other, signal.SIGSTOP)
+    clients = [(connect or server.client)() for _ in range(count)]
+    time.sleep(0.2)
+    for other in others:
+        os.kill(other, signal.SIGCONT)
+    return clients
+
+
+def serving_all(server, workers):
+    """The server, once so many workers have answered."""
+    serving = set()
+
+    def all_serve():
+        with server.client() as client:
+            serving.add(pid_of(client.get("/")))
+        return len(serving) == workers
+    wait_until(all_serve, 15, f"{workers} workers that serve")
+    return server
+
+
+class Mixed:
+    """`with Mixed(server) as load:` kept connections, a fifth of whose requests are slow. Each
+    answer must be the one to its request. After the server has said that a connection closes,
+    its client makes another, for as long as there is a server."""
+
+    def __init__(self, server, connections=8, seconds="0.03"):
+        self.server, self.seconds = server, seconds
+        self.answered, self.failures, self.pids = 0, [], set()
+        self.is_ending = False  # the server has been told to stop
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._work, args=(n,), daemon=True)
+                         for n in range(connections)]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exception):
+        self._stop.set()
+        self.join()
+
+    def join(self):
+        for thread in self._threads:
+            thread.join(30)
+            assert not thread.is_alive(), "a request got no answer within 30 s"
+
+    def wait_for_answers(self, count):
+        goal = self.answered + count
+        wait_until(lambda: self.answered >= goal, 30, f"{count} more answers")
+
+    def _work(self, number):
+        count = 0
+        while not self._stop.is_set():
+            try:
+                client = self.server.client(timeout=20)
+            except OSError:
+                return
+            with contextlib.closing(client):
+                is_first = True
+                while not self._stop.is_set():
+                    count += 1
+                    answer = self._ask(client, f"{number}-{count}", count % 5 == 0, is_first)
+                    if answer is None:
+                        return
+                    is_first = False
+                    if answer.is_last:
+                        break
+
+    def _exchange(self, client, target):
+        return client.get(target)
+
+    def _ask(self, client, word, is_slow, is_first):
+        try:
+            answer = self._exchange(client, f"/?{self.seconds if is_slow else 0}&{word}")
+            if answer.body.decode() != word:
+                raise BadResponse(f"{answer.body!r} in answer to {word}")
+        except (OSError, BadResponse) as error:
+            # A connection that nobody had accepted when the last worker left is no loss.
+            if not (is_first and isinstance(error, (ConnectionError, BadResponse))
+                    and self.is_ending):
+                with self._lock:
+                    self.failures.append(f"{word}: {error!r}")
+            return None
+        with self._lock:
+            self.answered += 1
+            self.pids.add(pid_of(answer))
+        return answer
