@@ -415,7 +415,7 @@ def socket_classes():
 
         AS_GOOD_AS_EVER = 100 * 365 * 86400.0
 
-        def __init__(self, descriptor, tls):
+        def __init__(self, descriptor):
             super().__init__(proto=0, fileno=os.dup(descriptor))
             self.settimeout(None)
 
@@ -447,11 +447,23 @@ def socket_classes():
 
         server_side, server_hostname = True, None
 
-        def __init__(self, descriptor, tls):
-            super().__init__(descriptor, tls)
+        def __init__(self, descriptor, tls, ends):
+            super().__init__(descriptor)
+            # Another worker may have the client's own socket, and this be the way there.
+            self._ends = ends if self.family == socket.AF_UNIX else None
             (self._version, *self._cipher, self._alpn, self.session_reused,
              self._certificate) = tls
             self._decoded = None
+
+        def getpeername(self):
+            return super().getpeername() if self._ends is None else name_of(*self._ends[:2])
+
+        def getsockname(self):
+            return super().getsockname() if self._ends is None else name_of(*self._ends[2:])
+
+        def setsockopt(self, level, *option):
+            if self._ends is None or level == socket.SOL_SOCKET:
+                super().setsockopt(level, *option)
 
         def version(self):
             return self._version
@@ -477,6 +489,9 @@ def socket_classes():
                 self._decoded = decode_certificate(self._certificate)
             return dict(self._decoded)
 
+    def name_of(address, port):
+        return (address, int(port), 0, 0) if ":" in address else (address, int(port))
+
     def refuse(self, *arguments, **names):
         raise OSError("the server itself reads and writes this encrypted connection")
 
@@ -487,12 +502,14 @@ def socket_classes():
     return Connection, TLSConnection
 
 
-def open_connection(descriptor, tls):
+def open_connection(descriptor, tls, ends):
     global connection_classes
 
     if connection_classes is None:
         connection_classes = socket_classes()
-    return connection_classes[tls is not None](descriptor, tls)
+    if tls is None:
+        return connection_classes[0](descriptor)
+    return connection_classes[1](descriptor, tls, ends)
 
 
 connection_classes = None

@@ -70,6 +70,16 @@ static PyObject *describe_tls(const struct lc_tls_info *tls)
                                PyBool_FromLong(tls->is_resumed), certificate);
 }
 
+/* What it takes besides, of a relayed connection, whose descriptor does not know them: its ends as
+ * (address, port, address, port), or None. */
+static PyObject *describe_ends(const struct lc_endpoints *ends)
+{
+    if (ends->is_unix || ends->remote_port == NULL || ends->server_port == NULL)
+        return lc_py_none();
+    return Py_BuildValue("(ssss)", ends->remote_addr, ends->remote_port,
+                         ends->server_addr, ends->server_port);
+}
+
 /* Another thread may ask, while the request ends in its own: once Python runs, the connection may
  * go, and its descriptor's number be that of another client. What is needed of it is taken before. */
 static PyObject *make(struct lc_request *request)
@@ -83,9 +93,12 @@ static PyObject *make(struct lc_request *request)
     lc_request_keep(request)->has_duplicate = true;
 
     PyObject *tls = describe_tls(ends->tls);
-    PyObject *function = tls == NULL ? NULL : lc_loader_get("open_connection");
-    PyObject *real = function == NULL ? NULL
-                                      : PyObject_CallFunction(function, "iO", own, tls);
+    PyObject *known = tls == NULL ? NULL : describe_ends(ends);
+    PyObject *function = known == NULL ? NULL : lc_loader_get("open_connection");
+    PyObject *real = function == NULL
+                         ? NULL
+                         : PyObject_CallFunction(function, "iOO", own, tls, known);
+    Py_XDECREF(known);
     Py_XDECREF(tls);
     close(own); /* the socket has one of its own */
     return real;

@@ -13,6 +13,7 @@
 #include "worker/handshake.h"
 #include "worker/hint.h"
 #include "worker/intake.h"
+#include "worker/relay.h"
 #include "worker/relief.h"
 #include "worker/reply.h"
 #include "worker/tls_conn.h"
@@ -53,10 +54,17 @@ static uint64_t now_us(const struct lc_conn *conn)
     return uv_now(&conn->server->loop) * 1000;
 }
 
+/* How slowly the client of a relayed connection takes its answer is for the origin to judge. */
+static uint64_t patience_with(const struct lc_conn *conn, enum lc_deadline kind)
+{
+    if (conn->wire.is_relayed && kind == LC_DEADLINE_WRITE)
+        return 0;
+    return lc_server_patience(conn->server, kind);
+}
+
 static void start_pace(struct lc_conn *conn, enum lc_deadline kind, int64_t rate)
 {
-    lc_pace_start(&conn->pace, lc_server_patience(conn->server, kind), rate,
-                  now_us(conn));
+    lc_pace_start(&conn->pace, patience_with(conn, kind), rate, now_us(conn));
     conn->kept_us = conn->server->kept_us;
     lc_conn_deadline(conn, kind);
 }
@@ -128,16 +136,20 @@ static bool keeps_pace(struct lc_conn *conn)
 static void on_poll(uv_poll_t *poll, int status, int events);
 static void on_restless_turn(uv_idle_t *idle);
 
-/* Epoll tells of bytes in the socket only; those that were decrypted already must be asked for. */
-static void mind_more(struct lc_conn *conn)
+void lc_conn_wants_turn(struct lc_conn *conn)
 {
     struct lc_server *server = conn->server;
 
-    if (!(conn->events & UV_READABLE) || !lc_wire_has_more(&conn->wire) ||
-        !lc_list_is_empty(&conn->more) || conn->state == LC_CONN_CLOSED)
+    if (!lc_list_is_empty(&conn->more) || conn->state == LC_CONN_CLOSED)
         return;
     lc_list_append(&server->restless, &conn->more);
     uv_idle_start(&server->restless_turn, on_restless_turn);
+}
+
+void lc_conn_mind_more(struct lc_conn *conn)
+{
+    if ((conn->events & UV_READABLE) && lc_wire_has_more(&conn->wire))
+        lc_conn_wants_turn(conn);
 }
 
 void lc_conn_watch(struct lc_conn *conn, int events)
@@ -149,13 +161,26 @@ void lc_conn_watch(struct lc_conn *conn, int events)
         uv_poll_stop(&conn->poll);
     else
         uv_poll_start(&conn->poll, events, on_poll);
-    mind_more(conn);
+    lc_conn_mind_more(conn);
 }
 
 void lc_conn_read(struct lc_conn *conn)
 {
     lc_intake_on_readable(conn);
-    mind_more(conn);
+    lc_conn_mind_more(conn);
+}
+
+/* What was sent while a relay came to its end is pending. */
+static void take_turn(struct lc_conn *conn)
+{
+    if (conn->state == LC_CONN_RELAYED) {
+        lc_relay_go_on(conn);
+    } else if (conn->state == LC_CONN_IDLE && (conn->pending_len != 0 || conn->has_eof)) {
+        lc_intake_read_on(conn);
+        lc_conn_mind_more(conn);
+    } else if (conn->events & UV_READABLE) {
+        lc_conn_read(conn);
+    }
 }
 
 static void on_restless_turn(uv_idle_t *idle)
@@ -170,8 +195,7 @@ static void on_restless_turn(uv_idle_t *idle)
     for (; count > 0 && (conn = LC_LIST_FIRST(&server->restless, struct lc_conn, more));
          count--) {
         lc_list_remove(&conn->more);
-        if (conn->events & UV_READABLE)
-            lc_conn_read(conn);
+        take_turn(conn);
     }
     if (lc_list_is_empty(&server->restless))
         uv_idle_stop(idle);
@@ -256,6 +280,7 @@ static void on_closed(uv_handle_t *handle)
     struct lc_conn *conn = LC_CONTAINER(handle, struct lc_conn, poll);
 
     free(conn->announced);
+    free(conn->told);
     free(conn);
 }
 
@@ -270,8 +295,6 @@ static void release_keep(struct lc_conn *conn)
 {
     struct lc_keep *keep = &conn->keep;
 
-    if (keep->has_duplicate)
-        lc_wire_cut(&conn->wire);
     if (keep->release == NULL)
         return;
     if (conn->server->lender != NULL)
@@ -280,12 +303,22 @@ static void release_keep(struct lc_conn *conn)
         keep->release(keep->data);
 }
 
+/* Where others may have the socket open too, closing it would not end the connection. */
+static void part(struct lc_conn *conn)
+{
+    if (!conn->is_gone && (conn->exchange == NULL || !conn->exchange->is_broken))
+        lc_wire_say_goodbye(&conn->wire);
+    if (conn->keep.has_duplicate || conn->wire.is_relayed)
+        lc_wire_cut(&conn->wire);
+}
+
 static void close_now(struct lc_conn *conn)
 {
     struct lc_server *server = conn->server;
 
-    if (!conn->is_gone && (conn->exchange == NULL || !conn->exchange->is_broken))
-        lc_wire_say_goodbye(&conn->wire);
+    if (!conn->is_passed)
+        part(conn);
+    lc_relay_end(conn);
     lc_reply_discard(conn);
     drop_exchange(conn);
     lc_intake_drop(conn);
@@ -311,12 +344,15 @@ static void close_now(struct lc_conn *conn)
 static const unsigned may_follow[] = {
     [LC_CONN_HANDSHAKING] = BIT(LC_CONN_IDLE) | BIT(LC_CONN_LINGERING) |
                             BIT(LC_CONN_CLOSED),
-    [LC_CONN_IDLE] = BIT(LC_CONN_READING) | BIT(LC_CONN_CLOSED) | BIT(LC_CONN_LINGERING),
+    [LC_CONN_IDLE] = BIT(LC_CONN_READING) | BIT(LC_CONN_RELAYED) | BIT(LC_CONN_CLOSED) |
+                     BIT(LC_CONN_LINGERING),
     [LC_CONN_READING] = BIT(LC_CONN_RECEIVING) | BIT(LC_CONN_HANDLING) |
                         BIT(LC_CONN_REPLYING) | BIT(LC_CONN_IDLE) | BIT(LC_CONN_CLOSED),
     [LC_CONN_RECEIVING] = BIT(LC_CONN_HANDLING) | BIT(LC_CONN_REPLYING) |
                           BIT(LC_CONN_CLOSED),
-    [LC_CONN_HANDLING] = BIT(LC_CONN_REPLYING) | BIT(LC_CONN_CLOSED),
+    [LC_CONN_HANDLING] = BIT(LC_CONN_REPLYING) | BIT(LC_CONN_RELAYED) |
+                         BIT(LC_CONN_CLOSED),
+    [LC_CONN_RELAYED] = BIT(LC_CONN_IDLE) | BIT(LC_CONN_LINGERING) | BIT(LC_CONN_CLOSED),
     [LC_CONN_REPLYING] = BIT(LC_CONN_IDLE) | BIT(LC_CONN_LINGERING) | BIT(LC_CONN_CLOSED),
     [LC_CONN_LINGERING] = BIT(LC_CONN_CLOSED),
     [LC_CONN_CLOSED] = 0,
@@ -371,6 +407,13 @@ void lc_conn_enter(struct lc_conn *conn, enum lc_conn_state next)
         start_request(conn);
         break;
     case LC_CONN_REPLYING: finish_request(conn); break;
+    case LC_CONN_RELAYED: /* the deadlines are its taker's */
+        drop_exchange(conn);
+        conn->emptied_us = 0;
+        lc_conn_no_deadline(conn);
+        lc_list_remove(&conn->waiting);
+        lc_relief_forget(conn);
+        break;
     case LC_CONN_IDLE:
         drop_exchange(conn);
         conn->active_ms = uv_now(&server->loop);
@@ -552,6 +595,10 @@ static void finish_request(struct lc_conn *conn)
 
 static void on_writable(struct lc_conn *conn)
 {
+    if (conn->state == LC_CONN_RELAYED) {
+        lc_relay_go_on(conn);
+        return;
+    }
     lc_reply_on_writable(conn);
     if (conn->is_lent)
         lc_lent_on_moved(conn);
@@ -571,6 +618,10 @@ static void on_ready(struct lc_conn *conn, int events)
         lc_share_take_turn(conn->server);
     if (conn->state == LC_CONN_HANDSHAKING) {
         lc_handshake_go_on(conn);
+        return;
+    }
+    if (conn->state == LC_CONN_RELAYED) {
+        lc_relay_go_on(conn);
         return;
     }
     if (events & UV_WRITABLE)
@@ -618,6 +669,7 @@ void lc_conn_abandon(struct lc_conn *conn)
     case LC_CONN_IDLE:
     case LC_CONN_READING:
     case LC_CONN_RECEIVING:
+    case LC_CONN_RELAYED:
     case LC_CONN_LINGERING: lc_conn_enter(conn, LC_CONN_CLOSED); break;
     }
 }
@@ -638,7 +690,8 @@ static bool came_in_time(struct lc_conn *conn)
  * has come is answered here, unless somebody else could do so at once. */
 static bool pass_on(struct lc_conn *conn)
 {
-    if (!lc_share_is_at_rest(conn) || !lc_share_has_heir(conn->server) ||
+    if (!lc_share_is_at_rest(conn) || lc_relay_is_needed(conn) ||
+        !lc_share_has_heir(conn->server) ||
         (lc_share_is_ripe(conn) && !lc_share_has_taker(conn->server)))
         return false;
     if (lc_share_pass(conn))

@@ -29,6 +29,7 @@ enum lc_conn_state {
     LC_CONN_RECEIVING,   /* the head is complete, the body is not             */
     LC_CONN_HANDLING,    /* the application has it                            */
     LC_CONN_REPLYING,    /* the answer is complete but has not all left       */
+    LC_CONN_RELAYED,     /* a sibling has it; its bytes go through this worker */
     LC_CONN_LINGERING,   /* all has left; waits for the client to close too   */
     LC_CONN_CLOSED,
 };
@@ -65,6 +66,7 @@ struct lc_conn {
     bool has_asked;    /* the application has seen a request of it            */
     bool closes;       /* after what is being sent                            */
     bool lingers;      /* … because more bytes may be coming                  */
+    bool is_last;      /* so does, after an answer, the origin of a relayed one */
 
     struct lc_list all;  /* in server->conns */
     struct lc_list due;  /* in one of server->deadlines */
@@ -89,6 +91,8 @@ struct lc_conn {
 
     struct lc_keep keep;
     struct lc_proxy *announced; /* by the PROXY protocol, or NULL */
+    struct lc_relay *relay;     /* RELAYED: the way to the sibling */
+    struct lc_tls_info *told;   /* of a relayed one, by its origin; or NULL */
     struct lc_endpoints endpoints;
     char remote_addr[INET6_ADDRSTRLEN];
     char remote_port[sizeof("65535")];
@@ -161,6 +165,11 @@ void lc_conn_read(struct lc_conn *conn);
 
 /* What epoll watches for. */
 void lc_conn_watch(struct lc_conn *conn, int events);
+
+/* Epoll tells of bytes in the socket only: the next turn sees to those that were decrypted, if
+ * there are any; or to the connection anyway. */
+void lc_conn_mind_more(struct lc_conn *conn);
+void lc_conn_wants_turn(struct lc_conn *conn);
 
 void lc_conn_deadline(struct lc_conn *conn, enum lc_deadline kind);
 void lc_conn_no_deadline(struct lc_conn *conn);

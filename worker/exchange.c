@@ -46,7 +46,7 @@ struct lc_exchange *lc_exchange_lend(struct lc_server *server, struct lc_conn *c
     request->host = server->host;
     request->started_us = server->now_us;
     request->pipeline = server->pipeline;
-    request->is_https = server->tls != NULL;
+    request->is_https = conn->endpoints.tls != NULL;
 
     exchange->conn = conn;
     exchange->head = (struct lc_slice){NULL, 0};

@@ -6,6 +6,7 @@
 #include "worker/conn.h"
 #include "worker/exchange.h"
 #include "worker/greeting.h"
+#include "worker/relay.h"
 #include "worker/reply.h"
 
 #include <licorne/error.h>
@@ -111,8 +112,7 @@ static void grow_pending(struct lc_conn *conn, size_t room)
     conn->pending = lc_realloc(conn->pending, conn->pending_room);
 }
 
-/* What was read and could not be used yet waits for more. */
-static void keep_rest(struct lc_conn *conn, struct lc_slice rest)
+void lc_intake_keep(struct lc_conn *conn, struct lc_slice rest)
 {
     if (rest.len == 0) {
         lc_intake_drop(conn);
@@ -198,7 +198,7 @@ void lc_intake_take_back(struct lc_conn *conn)
 {
     struct lc_exchange *exchange = conn->exchange;
 
-    keep_rest(conn, lc_pull_end(exchange));
+    lc_intake_keep(conn, lc_pull_end(exchange));
     if (exchange->request.body.has_more || exchange->request.body.error != 0)
         conn->lingers = true;
 }
@@ -287,6 +287,7 @@ static void take_input(struct lc_conn *conn, struct lc_slice input)
         case LC_CONN_HANDLING:
         case LC_CONN_REPLYING: goes_on = false; break;
         case LC_CONN_HANDSHAKING:
+        case LC_CONN_RELAYED:
         case LC_CONN_LINGERING:
         case LC_CONN_CLOSED: return;
         }
@@ -310,10 +311,13 @@ static void take_input(struct lc_conn *conn, struct lc_slice input)
         break;
     case LC_CONN_IDLE: break;
     case LC_CONN_HANDSHAKING:
+    case LC_CONN_RELAYED:
     case LC_CONN_LINGERING:
     case LC_CONN_CLOSED: return;
     }
-    keep_rest(conn, input);
+    lc_intake_keep(conn, input);
+    if (conn->wire.is_relayed && conn->state == LC_CONN_IDLE)
+        lc_relay_give_back(conn);
 }
 
 /* --- from the socket ---------------------------------------------------------------------- */
@@ -341,6 +345,7 @@ static void on_eof(struct lc_conn *conn)
     case LC_CONN_READING:
     case LC_CONN_RECEIVING:
     case LC_CONN_LINGERING: leave(conn); break;
+    case LC_CONN_RELAYED:
     case LC_CONN_CLOSED: break;
     }
 }
@@ -359,6 +364,7 @@ void lc_intake_read_on(struct lc_conn *conn)
     case LC_CONN_HANDLING:
     case LC_CONN_REPLYING: break;
     case LC_CONN_HANDSHAKING:
+    case LC_CONN_RELAYED:
     case LC_CONN_LINGERING:
     case LC_CONN_CLOSED: break;
     }
@@ -367,11 +373,13 @@ void lc_intake_read_on(struct lc_conn *conn)
     lc_conn_watch(conn, conn->has_eof || is_pulled(conn) ? 0 : UV_READABLE);
     if (conn->has_eof && conn->state != LC_CONN_HANDLING)
         leave(conn);
+    else if (conn->wire.is_relayed && conn->state == LC_CONN_IDLE)
+        lc_relay_give_back(conn);
 }
 
 void lc_intake_feed(struct lc_conn *conn, struct lc_slice bytes)
 {
-    keep_rest(conn, bytes);
+    lc_intake_keep(conn, bytes);
     lc_intake_read_on(conn);
 }
 

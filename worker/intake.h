@@ -23,5 +23,8 @@ void lc_intake_fail(struct lc_conn *conn);
 /* The head or the body did not come in time: 408. */
 void lc_intake_late(struct lc_conn *conn);
 
+/* What was read and could not be used yet waits for more; it may be a part of what waits already. */
+void lc_intake_keep(struct lc_conn *conn, struct lc_slice rest);
+
 /* Forgets what was read and not used. */
 void lc_intake_drop(struct lc_conn *conn);

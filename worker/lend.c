@@ -180,8 +180,8 @@ void lc_lend(struct lc_conn *conn)
     atomic_store_explicit(&lent->sent, 0, memory_order_relaxed);
     atomic_store_explicit(&lent->is_gone, conn->is_gone, memory_order_relaxed);
     atomic_store_explicit(&lent->is_last,
-                          conn->has_eof && conn->pending_len == 0 &&
-                              !lc_pull_has_rest(exchange),
+                          conn->is_last || (conn->has_eof && conn->pending_len == 0 &&
+                                            !lc_pull_has_rest(exchange)),
                           memory_order_relaxed);
     exchange->request.host = &lc_lent_ops;
     conn->is_lent = true;

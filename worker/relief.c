@@ -8,9 +8,10 @@
 #include "base/scoreboard.h"
 #include "config/config.h"
 #include "worker/conn.h"
-#include "worker/takeback.h"
+#include "worker/relay.h"
 #include "worker/reply.h"
 #include "worker/share.h"
+#include "worker/takeback.h"
 
 #include <licorne/log.h>
 
@@ -26,20 +27,22 @@
 
 enum {
     STACK_SIZE = 256 * 1024,
-    PAUSE_MAX_US = 8000, /* between two looks while all calls are quick       */
-    QUICK_LOOKS = 512,   /* that found no long call, until the pause doubles  */
-    PROGRESS_US = 100,   /* after a connection was passed                     */
-    STUCK_US = 500,      /* after one could not be                            */
-    READY_MAX_MS = 50,   /* to wait for a request, before a look at the call  */
-    READY_COUNT = 16,    /* connections looked at, at a time                  */
-    MEET_COUNT = 64,     /* connections added to the watched, at a time       */
+    PAUSE_MAX_US = 8000,  /* between two looks while all calls are quick       */
+    QUICK_LOOKS = 512,    /* that found no long call, until the pause doubles  */
+    PROGRESS_US = 100,    /* after a connection was passed                     */
+    STUCK_US = 500,       /* after one could not be                            */
+    READY_MAX_US = 50000, /* to wait for a request, before a look at the call  */
+    READY_COUNT = 16,     /* connections looked at, at a time                  */
+    MEET_COUNT = 64,      /* connections added to the watched, at a time       */
+    RELAY_COUNT = 32,     /* events of relays, at a time                       */
 };
 
 struct lc_relief {
     struct lc_server *server;
     pthread_t thread;
-    int bell;  /* an eventfd: is_stopping has changed       */
-    int watch; /* an epoll of its own, of all connections */
+    int bell;   /* an eventfd: is_stopping has changed               */
+    int watch;  /* an epoll of its own, of all connections           */
+    int relays; /* another, of those that siblings have, both ways */
     _Atomic bool is_stopping;
     unsigned pause_us;
     unsigned quick_looks;
@@ -56,13 +59,38 @@ static void wait_for(struct lc_relief *relief, int fd, int timeout_ms)
     poll(at, LC_COUNT(at), timeout_ms);
 }
 
+static struct timespec in_us(unsigned us)
+{
+    return (struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
+}
+
 static void nap(unsigned us)
 {
-    nanosleep(&(struct timespec){.tv_nsec = (long)us * 1000}, NULL);
+    struct timespec pause = in_us(us);
+
+    nanosleep(&pause, NULL);
+}
+
+/* While a call is long: until a relay has something to do, or, unless `fd` is -1, that can be
+ * read. */
+static void doze(struct lc_relief *relief, int fd, unsigned us)
+{
+    struct timespec pause = in_us(us);
+    struct pollfd at[] = {{.fd = relief->bell, .events = POLLIN},
+                          {.fd = relief->relays, .events = POLLIN},
+                          {.fd = fd, .events = POLLIN}};
+
+    ppoll(at, LC_COUNT(at), &pause, NULL);
+}
+
+static bool has_relays(const struct lc_relief *relief)
+{
+    return atomic_load_explicit(&relief->server->relay_count, memory_order_relaxed) != 0;
 }
 
 /* While there is nothing for the loop to do there is nothing to watch over. While all its calls
- * are quick, looking less often keeps the processor free for them. */
+ * are quick, looking less often keeps the processor free for them; but what is relayed must not wait
+ * for a look. */
 static void rest(struct lc_relief *relief, unsigned call_age_us)
 {
     struct lc_server *server = relief->server;
@@ -71,7 +99,7 @@ static void rest(struct lc_relief *relief, unsigned call_age_us)
         wait_for(relief, uv_backend_fd(&server->loop), -1);
     if (++relief->quick_looks % QUICK_LOOKS == 0 && relief->pause_us < PAUSE_MAX_US)
         relief->pause_us *= 2;
-    nap(relief->pause_us - call_age_us);
+    nap((has_relays(relief) ? LC_LONG_CALL_US : relief->pause_us) - call_age_us);
 }
 
 /* --- while a call is long: the server is borrowed ---------------------------------------------- */
@@ -101,6 +129,46 @@ static void watch_new_connections(struct lc_relief *relief)
     }
 }
 
+/* Those with bytes that no socket tells of. True if any of them is still not done. */
+static bool serve_restless(struct lc_server *server)
+{
+    struct lc_conn *conn;
+    unsigned count = 0;
+    bool has_more = false;
+
+    LC_LIST_EACH (at, &server->restless)
+        count++;
+    for (; count > 0 && (conn = LC_LIST_FIRST(&server->restless, struct lc_conn, more));
+         count--) {
+        lc_list_remove(&conn->more);
+        if (conn->state == LC_CONN_RELAYED) {
+            lc_relay_go_on(conn);
+            has_more |= !lc_list_is_empty(&conn->more);
+        } else {
+            lc_list_append(&server->restless, &conn->more); /* it is the loop's */
+        }
+    }
+    return has_more;
+}
+
+/* True if something is still to be done at once. */
+static bool serve_relays(struct lc_relief *relief)
+{
+    struct lc_server *server = relief->server;
+    struct epoll_event ready[RELAY_COUNT];
+
+    int count = epoll_wait(relief->relays, ready, RELAY_COUNT, 0);
+    if (count > 0)
+        uv_update_time(&server->loop); /* for deadlines */
+    for (int i = 0; i < count; i++) {
+        struct lc_conn *conn = ready[i].data.ptr;
+
+        if (conn->state == LC_CONN_RELAYED) /* the other event may have been its last */
+            lc_relay_go_on(conn);
+    }
+    return serve_restless(server);
+}
+
 enum outcome {
     PASSED,  /* a connection went to a sibling                   */
     STUCK,   /* none could: no sibling has room, or none is ripe */
@@ -116,15 +184,30 @@ static struct lc_conn *next_ready(struct lc_relief *relief)
     return epoll_wait(relief->watch, &ready, 1, 0) == 1 ? ready.data.ptr : NULL;
 }
 
+/* Of encrypted ones the next request may have been read from the socket already. */
+static bool pass_restless(struct lc_server *server)
+{
+    LC_LIST_EACH_SAFE (at, &server->restless) {
+        struct lc_conn *conn = LC_CONTAINER(at, struct lc_conn, more);
+
+        if (lc_share_is_ripe(conn) && lc_share_pass(conn))
+            return true;
+    }
+    return false;
+}
+
 static enum outcome pass_one(struct lc_relief *relief)
 {
     struct pollfd watched = {.fd = relief->watch, .events = POLLIN};
+    struct lc_server *server = relief->server;
     struct lc_conn *conn;
 
-    if (poll(&watched, 1, 0) <= 0)
+    if (poll(&watched, 1, 0) <= 0 && lc_list_is_empty(&server->restless))
         return NO_NEED;
-    if (lc_share_is_pending(relief->server) || !lc_share_has_taker(relief->server))
+    if (lc_share_is_pending(server) || !lc_share_has_taker(server))
         return STUCK;
+    if (pass_restless(server))
+        return PASSED;
     for (int i = 0; i < READY_COUNT && (conn = next_ready(relief)) != NULL; i++)
         if (lc_share_is_ripe(conn) && lc_share_pass(conn))
             return PASSED;
@@ -139,23 +222,26 @@ static void relieve(struct lc_relief *relief)
         nap(PROGRESS_US);
         return;
     }
-    if (call_age_us(relief) < LC_LONG_CALL_US) { /* another call by now */
+    bool is_busy = serve_relays(relief);
+    uint64_t age = call_age_us(relief);
+    if (age < LC_LONG_CALL_US) { /* another call by now, or only relays to serve */
         lc_loan_return(&server->loan);
+        nap((unsigned)(LC_LONG_CALL_US - age));
         return;
     }
     lc_reply_flush_all(server);
     lc_log_flush(); /* their lines */
     watch_new_connections(relief);
     enum outcome outcome = pass_one(relief);
-    bool has_more = !lc_list_is_empty(&server->unwatched);
+    is_busy |= !lc_list_is_empty(&server->unwatched);
     lc_loan_return(&server->loan);
 
     relief->quick_looks = 0;
     relief->pause_us = LC_LONG_CALL_US;
     switch (outcome) {
     case PASSED: nap(PROGRESS_US); break;
-    case STUCK: nap(STUCK_US); break;
-    case NO_NEED: wait_for(relief, relief->watch, has_more ? 0 : READY_MAX_MS); break;
+    case STUCK: doze(relief, -1, is_busy ? 0 : STUCK_US); break;
+    case NO_NEED: doze(relief, relief->watch, is_busy ? 0 : READY_MAX_US); break;
     }
 }
 
@@ -166,7 +252,7 @@ static void *run(void *arg)
     while (!atomic_load(&relief->is_stopping)) {
         uint64_t age = call_age_us(relief);
 
-        if (age >= LC_LONG_CALL_US)
+        if (age >= LC_LONG_CALL_US || (age > 0 && has_relays(relief)))
             relieve(relief);
         else
             rest(relief, (unsigned)age);
@@ -213,6 +299,20 @@ void lc_relief_forget(struct lc_conn *conn)
     conn->is_watched = false;
 }
 
+void lc_relief_attend(struct lc_conn *conn, int fd, uint32_t before, uint32_t events)
+{
+    const struct lc_relief *relief = conn->server->relief;
+    struct epoll_event event = {.events = events, .data.ptr = conn};
+
+    if (relief == NULL || before == events)
+        return;
+    epoll_ctl(relief->relays,
+              before == 0   ? EPOLL_CTL_ADD
+              : events == 0 ? EPOLL_CTL_DEL
+                            : EPOLL_CTL_MOD,
+              fd, &event);
+}
+
 /* A process that the application forks has no relief thread that could return the server. */
 static struct lc_loan *loan;
 
@@ -244,6 +344,7 @@ static void destroy(struct lc_relief *relief)
 {
     lc_fd_close(&relief->bell);
     lc_fd_close(&relief->watch);
+    lc_fd_close(&relief->relays);
     free(relief);
 }
 
@@ -271,7 +372,10 @@ void lc_relief_start(struct lc_server *server)
     relief->pause_us = LC_LONG_CALL_US;
     relief->bell = eventfd(0, EFD_CLOEXEC);
     relief->watch = epoll_create1(EPOLL_CLOEXEC);
-    int failed = relief->bell < 0 || relief->watch < 0 ? errno : start_thread(relief);
+    relief->relays = epoll_create1(EPOLL_CLOEXEC);
+    int failed = relief->bell < 0 || relief->watch < 0 || relief->relays < 0
+                     ? errno
+                     : start_thread(relief);
     if (failed != 0) {
         lc_log(LC_WARN, "Requests may wait behind slow ones: no relief thread: %s",
                strerror(failed));

@@ -327,6 +327,7 @@ bool lc_reply_may_keep(const struct lc_request *request)
     if (exchange->pull.buffer != NULL && !lc_pull_settle(exchange))
         return false;
     return server->config->keepalive > 0 && !lc_server_is_leaving(server) &&
+           !conn->is_last &&
            (!conn->has_eof || conn->pending_len != 0 || lc_pull_has_rest(exchange));
 }
 

@@ -94,9 +94,10 @@ struct lc_server {
 
     struct lc_share share;
     struct lc_room room;
-    struct lc_relief *relief; /* NULL: nobody helps while a call keeps the loop */
-    struct lc_loan loan;      /* of all that is here, to the relief thread      */
-    _Atomic bool is_awake;    /* a request was read in this turn                */
+    struct lc_relief *relief;     /* NULL: nobody helps while a call keeps the loop */
+    _Atomic unsigned relay_count; /* connections that siblings have meanwhile     */
+    struct lc_loan loan;          /* of all that is here, to the relief thread      */
+    _Atomic bool is_awake;        /* a request was read in this turn                */
 
     struct lc_list conns; /* all of them */
     unsigned conn_count;

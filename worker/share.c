@@ -1,6 +1,7 @@
 #include "worker/share.h"
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/inherit.h"
 #include "base/mem.h"
 #include "base/passing.h"
@@ -11,8 +12,10 @@
 #include "worker/exchange.h"
 #include "worker/greeting.h"
 #include "worker/intake.h"
+#include "worker/relay.h"
 #include "worker/room.h"
 #include "worker/tls_conn.h"
+#include "worker/tls_info.h"
 
 #include <licorne/error.h>
 #include <licorne/log.h>
@@ -28,12 +31,14 @@
 enum { LEAD = 2 }; /* connections more than a sibling that are no imbalance yet */
 
 /* What a connection's descriptor does not tell, or not any more when its client has gone. Behind it
- * come the bytes that were read of it. */
+ * come, of a relayed one, what was agreed on, and the bytes that were read of it. */
 struct note {
     char remote_addr[INET6_ADDRSTRLEN], remote_port[8];
     char server_addr[112], server_port[8];
     uint8_t is_unix;
-    uint8_t is_encrypted; /* the handshake is still to come */
+    uint8_t is_encrypted; /* the handshake is still to come        */
+    uint8_t is_relayed;   /* who passed it first decrypts it       */
+    uint8_t is_last;      /* … and closes it after the next answer */
     uint8_t is_greeted, is_announced;
     uint8_t has_asked;
     struct lc_proxy announced;
@@ -142,13 +147,29 @@ bool lc_share_is_at_rest(const struct lc_conn *conn)
     return (is_new || is_idle) && !conn->has_eof && !conn->is_gone;
 }
 
-bool lc_share_is_ripe(struct lc_conn *conn)
+static bool socket_is_readable(const struct lc_conn *conn)
 {
     char byte;
 
-    return lc_share_is_at_rest(conn) && conn->pending_len == 0 &&
-           !(conn->events & UV_WRITABLE) &&
-           recv(conn->wire.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    return recv(conn->wire.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* Looking for decrypted bytes may empty the socket, of which epoll then has nothing to tell. */
+static bool has_decrypted(struct lc_conn *conn)
+{
+    bool has_bytes = conn->pending_len != 0 || lc_wire_is_readable(&conn->wire);
+
+    lc_conn_mind_more(conn);
+    return has_bytes;
+}
+
+bool lc_share_is_ripe(struct lc_conn *conn)
+{
+    if (!lc_share_is_at_rest(conn) || (conn->events & UV_WRITABLE))
+        return false;
+    if (lc_relay_is_needed(conn))
+        return has_decrypted(conn);
+    return conn->pending_len == 0 && socket_is_readable(conn);
 }
 
 static struct lc_slice body_of(const struct lc_conn *conn)
@@ -158,11 +179,20 @@ static struct lc_slice body_of(const struct lc_conn *conn)
     return (struct lc_slice){body->at, body->at == NULL ? 0 : body->size};
 }
 
-static size_t bytes_read(const struct lc_conn *conn)
+/* What follows a request goes through the relay, if there is one. */
+static struct lc_slice pending_of(const struct lc_conn *conn)
+{
+    if (lc_relay_is_needed(conn))
+        return (struct lc_slice){NULL, 0};
+    return (struct lc_slice){conn->pending, conn->pending_len};
+}
+
+static size_t bytes_behind(const struct lc_conn *conn)
 {
     const struct lc_exchange *exchange = conn->exchange;
+    const struct lc_tls_info *tls = conn->endpoints.tls;
 
-    return conn->pending_len +
+    return (tls == NULL ? 0 : lc_tls_info_size(tls)) + pending_of(conn).len +
            (exchange == NULL ? 0 : exchange->head.len + body_of(conn).len);
 }
 
@@ -177,10 +207,10 @@ static bool is_whole(const struct lc_exchange *exchange)
 
 bool lc_share_is_portable(const struct lc_conn *conn)
 {
-    return conn->wire.tls == NULL && !conn->keep.has_duplicate && conn->held_len == 0 &&
+    return (conn->wire.tls != NULL || !conn->keep.has_duplicate) && conn->held_len == 0 &&
            conn->queue == NULL && !conn->is_gone &&
            (conn->exchange == NULL || is_whole(conn->exchange)) &&
-           bytes_read(conn) <= LC_PASSING_MAX - sizeof(struct note);
+           bytes_behind(conn) <= LC_PASSING_MAX - sizeof(struct note);
 }
 
 static bool put_text(char *into, size_t room, const char *text)
@@ -193,6 +223,13 @@ static bool put_text(char *into, size_t room, const char *text)
     return true;
 }
 
+/* What a taker learns of its client goes when it gives the connection back, and a worker that
+ * leaves will not serve the next request. */
+static bool is_to_close(const struct lc_conn *conn)
+{
+    return !conn->is_greeted || lc_server_is_leaving(conn->server);
+}
+
 /* False when it cannot be told. */
 static bool describe(const struct lc_conn *conn, struct note *note)
 {
@@ -200,7 +237,9 @@ static bool describe(const struct lc_conn *conn, struct note *note)
 
     memset(note, 0, sizeof(*note));
     note->is_unix = ends->is_unix;
-    note->is_encrypted = conn->wire.tls != NULL;
+    note->is_relayed = ends->tls != NULL;
+    note->is_encrypted = conn->wire.tls != NULL && !note->is_relayed;
+    note->is_last = conn->is_last || (lc_relay_is_needed(conn) && is_to_close(conn));
     note->is_greeted = conn->is_greeted;
     note->has_asked = conn->has_asked;
     note->is_announced = conn->announced != NULL;
@@ -219,6 +258,14 @@ static size_t put_bytes(char *into, struct lc_slice bytes)
     return bytes.len;
 }
 
+static size_t put_agreed(char *into, const struct lc_tls_info *tls)
+{
+    if (tls == NULL)
+        return 0;
+    lc_tls_info_pack(tls, into);
+    return lc_tls_info_size(tls);
+}
+
 static size_t put_read(char *into, const struct lc_conn *conn)
 {
     size_t len = 0;
@@ -227,24 +274,52 @@ static size_t put_read(char *into, const struct lc_conn *conn)
         len += put_bytes(into, conn->exchange->head);
         len += put_bytes(into + len, body_of(conn));
     }
-    return len +
-           put_bytes(into + len, (struct lc_slice){conn->pending, conn->pending_len});
+    return len + put_bytes(into + len, pending_of(conn));
 }
 
-bool lc_share_pass(struct lc_conn *conn)
+/* With a descriptor that a sibling can use. */
+static bool send_with(int fd, const struct lc_conn *conn)
 {
     int end = conn->server->inherit->passing[LC_PASSING_GIVE];
     struct message message;
 
-    if (!describe(conn, &message.note))
+    if (fd < 0 || !describe(conn, &message.note))
         return false;
-    size_t len = sizeof(message.note) + put_read(message.bytes, conn);
-    if (lc_passing_send(end, &message, len, conn->wire.fd) < 0)
+    size_t len = put_agreed(message.bytes, conn->endpoints.tls);
+    len += put_read(message.bytes + len, conn);
+    return lc_passing_send(end, &message, sizeof(message.note) + len, fd) == 0;
+}
+
+static bool pass_by_relay(struct lc_conn *conn)
+{
+    LC_AUTOCLOSE int far_end = lc_relay_open(conn);
+
+    if (send_with(far_end, conn)) {
+        lc_relay_begin(conn);
+        return true;
+    }
+    lc_relay_end(conn);
+    return false;
+}
+
+static bool pass_itself(struct lc_conn *conn)
+{
+    if (!send_with(conn->wire.fd, conn))
         return false;
-    if (conn->exchange != NULL)
-        conn->server->in_flight--;
     conn->is_passed = true;
     lc_conn_enter(conn, LC_CONN_CLOSED);
+    return true;
+}
+
+bool lc_share_pass(struct lc_conn *conn)
+{
+    struct lc_server *server = conn->server;
+    bool has_request = conn->exchange != NULL;
+
+    if (!(lc_relay_is_needed(conn) ? pass_by_relay(conn) : pass_itself(conn)))
+        return false;
+    if (has_request)
+        server->in_flight--;
     return true;
 }
 
@@ -315,6 +390,7 @@ static void read_peer(const struct note *note, struct sockaddr_storage *peer)
 static void recall(struct lc_conn *conn, const struct note *note)
 {
     conn->has_asked = note->has_asked != 0;
+    conn->is_last = note->is_last != 0;
     conn->is_greeted |= note->is_greeted != 0;
     if (note->is_announced)
         lc_greeting_announce(conn, &note->announced);
@@ -328,6 +404,14 @@ static void await_next(struct lc_conn *conn)
 
     if (server->is_draining || (conn->has_asked && server->config->keepalive > 0))
         lc_conn_await_request(conn);
+}
+
+/* False when what was agreed on is missing. */
+static bool learn_agreed(struct lc_conn *conn, struct lc_slice *bytes)
+{
+    conn->wire.is_relayed = true;
+    conn->endpoints.tls = conn->told = lc_tls_info_unpack(bytes);
+    return conn->told != NULL;
 }
 
 static void serve(struct lc_server *server, int fd, const struct note *note,
@@ -346,6 +430,10 @@ static void serve(struct lc_server *server, int fd, const struct note *note,
     if (conn == NULL)
         return;
     recall(conn, note);
+    if (note->is_relayed && !learn_agreed(conn, &bytes)) {
+        lc_conn_enter(conn, LC_CONN_CLOSED);
+        return;
+    }
     if (bytes.len != 0)
         lc_intake_feed(conn, bytes);
     else

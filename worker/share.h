@@ -53,7 +53,7 @@ bool lc_share_is_ahead(const struct lc_server *server);
 /* Whether a passed connection still waits for its taker. */
 bool lc_share_is_pending(const struct lc_server *server);
 
-/* It waits for its client, and could do so anywhere. */
+/* It waits for its client, and could do so anywhere (an encrypted one: by a relay). */
 bool lc_share_is_at_rest(const struct lc_conn *conn);
 
 /* Nothing of it is read, and nothing unsent but the bytes that its client has just sent. False too
@@ -61,10 +61,10 @@ bool lc_share_is_at_rest(const struct lc_conn *conn);
 bool lc_share_is_ripe(struct lc_conn *conn);
 
 /* It is idle, or has a complete request that the application has not seen: what was read of it can
- * go with it. */
+ * go with it. An encrypted one goes by a relay (worker/relay.h). */
 bool lc_share_is_portable(const struct lc_conn *conn);
 
-/* True: the connection is a sibling's now, and gone here. */
+/* True: the connection is a sibling's now, and gone here unless it is relayed. */
 bool lc_share_pass(struct lc_conn *conn);
 
 /* What the application kept with passed connections, released on the loop's thread. */

@@ -309,9 +309,12 @@ bool lc_tls_conn_peek(struct lc_tls_conn *conn)
     pthread_mutex_lock(&conn->lock);
     ERR_clear_error();
     conn->may_receive = true;
-    bool has_bytes = SSL_peek_ex(conn->ssl, &byte, 1, &n) == 1;
+    int rc = SSL_peek_ex(conn->ssl, &byte, 1, &n);
+    bool has_bytes = rc == 1;
+    /* The socket may have nothing more to tell, neither of bytes nor of an end. */
+    conn->has_more = conn->has_more || has_bytes ||
+                     SSL_get_error(conn->ssl, rc) != SSL_ERROR_WANT_READ;
     ERR_clear_error();
-    conn->has_more = conn->has_more || has_bytes;
     pthread_mutex_unlock(&conn->lock);
     return has_bytes;
 }

@@ -1,6 +1,7 @@
 #include "worker/wire.h"
 
 #include "worker/tls_conn.h"
+#include "worker/word.h"
 
 #include <errno.h>
 #include <sys/sendfile.h>
@@ -13,6 +14,7 @@ void lc_wire_init(struct lc_wire *wire, int fd)
 {
     wire->fd = fd;
     wire->tls = NULL;
+    wire->is_relayed = false;
 }
 
 void lc_wire_drop_tls(struct lc_wire *wire)
@@ -137,6 +139,8 @@ void lc_wire_say_goodbye(struct lc_wire *wire)
 {
     if (wire->tls != NULL)
         lc_tls_conn_say_goodbye(wire->tls);
+    else if (wire->is_relayed)
+        lc_word_send(wire->fd, LC_WORD_GOODBYE);
 }
 
 void lc_wire_shutdown(struct lc_wire *wire)

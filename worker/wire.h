@@ -13,7 +13,8 @@ struct lc_tls_conn;
 struct lc_wire {
     int fd;
     bool uses_sendfile;      /* files go from the kernel's cache to the socket */
-    struct lc_tls_conn *tls; /* NULL: not encrypted */
+    bool is_relayed;         /* another worker encrypts (worker/relay.h) */
+    struct lc_tls_conn *tls; /* NULL: not encrypted, or not here         */
 };
 
 /* Takes over an accepted socket. */
