@@ -172,15 +172,15 @@ static void casefold_method(struct lc_request *request)
 /* --- lines ------------------------------------------------------------------ */
 
 /* RFC 9112, 3: whoever reads a line without end runs out of memory. As Gunicorn has it, a line is
- * too long when more has come of it than the limit and a CRLF. What comes behind that depends on
- * where the bytes were cut, so it does not count. */
+ * too long when more has come of it than the limit and a CRLF; the message says how much that was,
+ * so a line that came whole is named with its length. */
 bool lc_policy_line_length(struct lc_policy *policy, size_t len)
 {
-    size_t limit = policy->rules->line, enough = limit + 3;
-
-    return len <= limit || lc_fault_set(policy->fault, 400, "Bad Request",
-                                        "Request Line is too large (%zu > %zu)",
-                                        len < enough ? len : enough, limit);
+    if (len <= policy->rules->line)
+        return true;
+    return lc_fault_set(policy->fault, 400, "Bad Request",
+                        "Request Line is too large (%zu > %zu)", len,
+                        policy->rules->line);
 }
 
 /* RFC 6585, 5. Fields that are dropped do not count as fields, but somebody has to keep them till

@@ -131,13 +131,20 @@ static struct lc_rules rules_from(const uint8_t *bits)
     return rules;
 }
 
+/* The one message that tells how much of a line had come. */
+static bool counts_bytes(const struct lc_fault *fault)
+{
+    return strncmp(fault->text, "Request Line is too large", 25) == 0;
+}
+
 static void check_alike(const struct outcome *whole, const struct outcome *cut)
 {
     if (whole->result == LC_HTTP1_FAIL || cut->result == LC_HTTP1_FAIL) {
         lc_assert(whole->result == cut->result);
         lc_assert(whole->fault.status == cut->fault.status);
         lc_assert(whole->fault.status >= 400);
-        lc_assert(strcmp(whole->fault.text, cut->fault.text) == 0);
+        lc_assert(strcmp(whole->fault.text, cut->fault.text) == 0 ||
+                  (counts_bytes(&whole->fault) && counts_bytes(&cut->fault)));
         return;
     }
     lc_assert(whole->result == cut->result ||
