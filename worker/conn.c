@@ -175,7 +175,7 @@ static void take_turn(struct lc_conn *conn)
 {
     if (conn->state == LC_CONN_RELAYED) {
         lc_relay_go_on(conn);
-    } else if (conn->state == LC_CONN_IDLE && (conn->pending_len != 0 || conn->has_eof)) {
+    } else if (conn->state == LC_CONN_IDLE && conn->pending_len != 0) {
         lc_intake_read_on(conn);
         lc_conn_mind_more(conn);
     } else if (conn->events & UV_READABLE) {

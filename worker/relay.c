@@ -281,22 +281,6 @@ static void keep_unread(struct lc_relay *relay)
     free(bytes);
 }
 
-static void take_back(struct lc_relay *relay)
-{
-    struct lc_conn *conn = relay->conn;
-
-    keep_unread(relay);
-    conn->has_eof = relay->client_has_ended;
-    conn->has_asked = true;
-    lc_relay_end(conn);
-    lc_conn_enter(conn, LC_CONN_IDLE);
-    lc_conn_watch(conn, conn->has_eof ? 0 : UV_READABLE);
-    lc_conn_mind_more(conn);
-    if (conn->pending_len != 0 || conn->has_eof)
-        lc_conn_wants_turn(conn);
-    lc_relief_meet(conn);
-}
-
 /* An answer that was cut off must not look like one that is complete: no word of goodbye follows
  * it. The loop frees what belongs to the connection, for some of that is the application's. */
 static void finish(struct lc_relay *relay)
@@ -307,6 +291,31 @@ static void finish(struct lc_relay *relay)
         lc_wire_cut(&conn->wire);
     lc_relay_end(conn);
     lc_conn_enter(conn, LC_CONN_LINGERING);
+}
+
+static void go_on_alone(struct lc_relay *relay)
+{
+    struct lc_conn *conn = relay->conn;
+
+    conn->has_eof = relay->client_has_ended;
+    conn->has_asked = true;
+    lc_relay_end(conn);
+    lc_conn_enter(conn, LC_CONN_IDLE);
+    lc_conn_watch(conn, conn->has_eof ? 0 : UV_READABLE);
+    lc_conn_mind_more(conn);
+    if (conn->pending_len != 0)
+        lc_conn_wants_turn(conn);
+    lc_relief_meet(conn);
+}
+
+static void take_back(struct lc_relay *relay)
+{
+    keep_unread(relay);
+    relay->is_answered = true;
+    if (relay->client_has_ended && relay->conn->pending_len == 0)
+        finish(relay);
+    else
+        go_on_alone(relay);
 }
 
 void lc_relay_go_on(struct lc_conn *conn)

@@ -344,24 +344,35 @@ def test_a_client_that_takes_nothing_is_given_up(share):
 
 # --- ends ----------------------------------------------------------------------------------------
 
-def test_a_half_closed_client_gets_its_answer(share):
+def connect_by_hand(server, pid):
+    """A kept connection of that worker, whose records are in the test's hand."""
+    while True:
+        records = Records(server.address, server.context).handshake()
+        records.tls.write(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+        records.send()
+        if b"X-Pid: %d\r\n" % pid in records.read_until(b"\r\n\r\n"):
+            return records
+        records.socket.close()
+
+
+@pytest.mark.parametrize("pause", [0, 0.1], ids=["at once", "after a while"])
+def test_a_half_closed_client_gets_its_answer_and_a_proper_end(share, pause):
     server = share()
     [slow, other], pid = connections_of_one_worker(server, 2)
-    while True:
-        half = Records(server.address, server.context).handshake()
-        half.tls.write(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
-        half.send()
-        if b"X-Pid: %d\r\n" % pid in half.read_until(b"\r\n\r\n"):
-            break
-        half.socket.close()
-    with busy(slow, pid, 4):
-        half.tls.write(b"GET /?0.2&half HTTP/1.1\r\nHost: t\r\n\r\n")
-        with contextlib.suppress(ssl.SSLWantReadError):
-            half.tls.unwrap()  # says that nothing more will come
-        half.send()
-        assert half.read_until(b"half").endswith(b"half")
-        with pytest.raises(ssl.SSLZeroReturnError):  # a proper end
-            half.read()
+    clients = [connect_by_hand(server, pid) for _ in range(4)]
+    with busy(slow, pid, 6):
+        for half in clients:
+            half.tls.write(b"GET /?0.2&half HTTP/1.1\r\nHost: t\r\n\r\n")
+            if pause:
+                half.send()
+                time.sleep(pause)
+            with contextlib.suppress(ssl.SSLWantReadError):
+                half.tls.unwrap()  # says that nothing more will come
+            half.send()
+            assert half.read_until(b"half").endswith(b"half")
+            with pytest.raises(ssl.SSLZeroReturnError):  # a proper end
+                half.read()
+            half.socket.close()
     other.close()
 
 
