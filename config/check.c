@@ -291,8 +291,7 @@ static void hint_for_worker_class(const char *name, char *out, size_t size)
     if (strstr(name, "gevent") != NULL || strstr(name, "eventlet") != NULL ||
         strstr(name, "tornado") != NULL) {
         snprintf(out, size,
-                 ", of which gthread serves as many requests at a time as there "
-                 "are threads");
+                 ", of which gthread with threads = N serves N requests at a time");
         return;
     }
     if (strcmp(name, "asgi") == 0 || strstr(name, "vicorn") != NULL) {
@@ -328,8 +327,10 @@ static int check_workers(struct lc_config *config, struct lc_error *err)
     if (config->workers > WORKERS_MAX)
         return wrong(config, err, workers, "%lld are too many: at most %d",
                      (long long)config->workers, WORKERS_MAX);
+    if (config->threads == 0 && strcmp(config->worker_class, "gthread") == 0)
+        return wrong(config, err, threads, "0: a gthread worker needs at least one");
     if (config->threads == 0)
-        return wrong(config, err, threads, "0: a worker needs at least one");
+        config->threads = 1; /* as Gunicorn: sync takes no notice of it */
     if (config->threads > LC_HANDS_MAX)
         return wrong(config, err, threads, "%lld are too many: at most %d",
                      (long long)config->threads, LC_HANDS_MAX);

@@ -5,11 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SUPPORTED   NULL
-#define NO_HTTP2    "only HTTP/1 is spoken yet"
-#define NO_SSL_HOOK "connections are encrypted by Licorne itself, not by Python's ssl"
-#define NO_ASGI     "there is no asgi worker yet"
-#define NO_DIRTY    "there is no pool of dirty workers yet"
+#define SUPPORTED NULL
+#define NO_HTTP2 \
+    "only HTTP/1 is spoken yet; a proxy in front can speak HTTP/2 with clients"
+#define NO_UWSGI \
+    "only http is spoken yet; nginx does with proxy_pass instead of uwsgi_pass"
+#define NO_SSL_HOOK                                                                    \
+    "connections are encrypted by Licorne itself, not by Python's ssl; see certfile, " \
+    "ca_certs, cert_reqs and ciphers"
+#define NO_ASGI  "there is no asgi worker yet, which alone would look at it"
+#define NO_DIRTY "there is no pool of dirty workers yet"
 
 const struct lc_setting lc_settings[LC_SETTING_COUNT] = {
 #define X(type, name, section, flags, env, value, applies, support, text) \

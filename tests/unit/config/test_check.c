@@ -73,7 +73,7 @@ static void sync_and_gthread_are_the_kinds_of_workers(void **state)
     assert_refused(
         "worker_class (--worker-class on the command line): 'gevent' is not "
         "available in this version of Licorne: only sync and gthread are, of which "
-        "gthread serves as many requests at a time as there are threads",
+        "gthread with threads = N serves N requests at a time",
         "-k", "gevent");
     assert_refused(
         "worker_class (--worker-class on the command line): 'gthred' is not "
@@ -96,9 +96,11 @@ static void more_threads_than_one_mean_gthread(void **state)
 {
     assert_true(lc_config_is_threaded(loaded("--threads", "2")));
     assert_true(lc_config_is_threaded(loaded("-k", "sync", "--threads", "128")));
-    assert_refused("threads (--threads on the command line): 0: a worker needs at least "
-                   "one",
-                   "--threads", "0");
+    assert_int_equal(loaded("-k", "sync", "--threads", "0")->threads, 1);
+    assert_refused(
+        "threads (--threads on the command line): 0: a gthread worker needs at least "
+        "one",
+        "-k", "gthread", "--threads", "0");
     assert_refused("threads (--threads on the command line): 129 are too many: at most "
                    "128",
                    "--threads", "129");
