@@ -23,6 +23,9 @@ HOOKS = {
 }
 # True and False instead of a word.
 WORDS = {"proxy_protocol": ("auto", "off"), "http2_cleartext": ("prior-knowledge", "off")}
+# Gunicorn's own loggers, by all of their names: what they do the server does.
+LOGGERS_OF_THE_SERVER = ("simple", "egg:gunicorn#simple", "statsd", "egg:gunicorn#statsd",
+                         "gunicorn.glogging.Logger", "gunicorn.instrument.statsd.Statsd")
 DICTS = ("logconfig_dict", "secure_scheme_headers")
 
 
@@ -259,7 +262,9 @@ class Config:
         from gunicorn import glogging
 
         chosen = self.settings["logger_class"].get()
-        return glogging.Logger if chosen is None else util.load_class(chosen)
+        if chosen is None or chosen in LOGGERS_OF_THE_SERVER:
+            return glogging.Logger
+        return util.load_class(chosen)
 
 
 def shown(value):

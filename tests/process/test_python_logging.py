@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sys
 
 import pytest
@@ -234,6 +235,37 @@ access_log_format = "%(U)s"
     site.wait_for("requests", "/shown\n")
     assert "/health" not in site.read("requests")
     assert "mine INFO Listening at: " in server.stderr
+
+
+@pytest.mark.parametrize("name", ["simple", "egg:gunicorn#simple", "gunicorn.glogging.Logger",
+                                  "gunicorn.instrument.statsd.Statsd"])
+def test_gunicorns_own_loggers_are_the_servers(site, start, name):
+    server = ready(start("--logger-class", name, "app", cwd=site.folder, wait=False))
+    assert re.search(r"^\[[^]]+\] \[\d+\] \[INFO\] Booting worker", server.stderr, re.M)
+
+
+def test_a_logger_class_may_send_metrics_of_its_own(site, start):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as statsd:
+        statsd.bind(("127.0.0.1", 0))
+        statsd.settimeout(15)
+        start("app", cwd=site(f"""
+from gunicorn.instrument.statsd import Statsd
+class Mine(Statsd):
+    pass
+logger_class = Mine
+statsd_host = "127.0.0.1:{statsd.getsockname()[1]}"
+statsd_prefix = "shop"
+dogstatsd_tags = "a:1"
+def post_worker_init(worker):
+    worker.log.gauge("stock", 3)
+    worker.log.info("", extra={{"metric": "sold", "value": 2, "mtype": "counter"}})
+    worker.log.histogram("last", 1.5)
+"""), wait=False)
+        packets = []
+        while b"shop.last:1.5|ms|#a:1" not in packets:
+            packets.append(statsd.recv(4096))
+        assert b"shop.stock:3|g|#a:1" in packets and b"shop.sold:2|c|@1.0|#a:1" in packets
+        assert packets.count(b"shop.gunicorn.workers:1|g|#a:1") <= 1  # not once more by the class
 
 
 def test_a_logger_class_may_see_each_request(site, start):
