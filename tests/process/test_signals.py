@@ -8,7 +8,7 @@ import pytest
 from control import Control
 from licorne import APPS, HELLO_MODULE
 from load import Load
-from waiting import wait_until
+from waiting import slack, wait_until
 
 
 @pytest.fixture(params=["kept", "fresh"])
@@ -232,6 +232,34 @@ def test_a_worker_that_reached_max_requests_is_replaced_and_fails_no_request(sta
     assert not set(first) & set(server.wait_for_workers(2))
     server.stop()
     assert len(server.access_lines()) == load.answered
+
+
+@pytest.mark.parametrize("worker", [[], ["--threads", "4"]], ids=["sync", "gthread"])
+def test_a_worker_whose_replacement_serves_takes_no_more(start, tmp_path, fresh, worker):
+    """However many it has answered while the new one was booting."""
+    (tmp_path / "mine.py").write_text("""
+import os, time
+time.sleep(0.3)
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Length", "0"), ("X-Pid", str(os.getpid()))])
+    return [b""]
+""")
+    server = start("--max-requests", "5", *worker, "--chdir", tmp_path, "mine")
+    first, last, client = {}, {}, None
+    while len(first) < 4:
+        client = client or server.client()
+        response = client.get(fields=[("Connection", "close")] if fresh else [])
+        pid = response.field("X-Pid")
+        last[pid] = time.monotonic()
+        first.setdefault(pid, last[pid])
+        if response.is_last:
+            client.close()
+            client = None
+    if client:
+        client.close()
+    pids = list(first)
+    for old, new in zip(pids, pids[1:]):
+        assert last[old] < first[new] + 1 + slack()
 
 
 def test_a_resized_terminal_is_no_reason_to_warn(serve):
