@@ -57,6 +57,7 @@ def wait_for_request(server):
 
 def test_a_graceful_stop_finishes_the_request_in_hand(serve):
     server = serve()
+    assert server.get("/").status == 200  # somebody is there
     with server.client() as client:
         client.send(b"GET /slow?1 HTTP/1.1\r\nHost: t\r\n\r\n")
         wait_for_request(server)
