@@ -135,9 +135,21 @@ static void tell_streams(struct lc_master *m)
     tell(m, LC_MSG_STREAMS, payload, len);
 }
 
-void lc_logs_redirect(struct lc_master *m)
+/* A logger of the user's own is a part of the process that it was set up for. What is said until
+ * its successor is there waits. */
+static void renew(struct lc_master *m)
 {
-    tell_streams(m);
+    if (m->logger != NULL)
+        tell(m, LC_MSG_STOP, NULL, 0);
+    m->is_logger_leaving = m->logger != NULL;
+}
+
+void lc_logs_redirect(struct lc_master *m, const struct lc_config *before)
+{
+    if (lc_script_writes_logs(before) || lc_script_writes_logs(m->serving->config))
+        renew(m);
+    else
+        tell_streams(m);
     lc_log_count_levels(m->serving->config->statsd_host != NULL);
     lc_log_open(m->records[1], lc_script_log_level(m->serving->config));
 }
@@ -222,10 +234,14 @@ void lc_logs_hear(struct lc_master *m)
 void lc_logs_on_death(struct lc_master *m, int status)
 {
     int pid = (int)m->logger->pid;
+    bool was_leaving = m->is_logger_leaving;
 
     lc_logs_hear(m);
     lc_child_forget(m->logger);
     m->logger = NULL;
+    m->is_logger_leaving = false;
+    if (was_leaving && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return;
     if (WIFSIGNALED(status))
         lc_log(LC_WARN, "Logger (pid:%d) was sent %s! Its successor goes on.", pid,
                lc_signal_name(WTERMSIG(status)));
@@ -263,13 +279,8 @@ static bool has_ended(struct lc_child *logger, uint64_t end)
     return false;
 }
 
-void lc_logs_stop(struct lc_master *m)
+static void await_end(struct lc_master *m)
 {
-    struct lc_error err;
-
-    if (m->logger == NULL && (m->records[1] < 0 || start_process(m, &err) < 0))
-        return;
-    tell(m, LC_MSG_STOP, NULL, 0);
     if (!has_ended(m->logger, lc_clock_ms() + STOP_LIMIT_MS)) {
         fprintf(stderr, "licorne: the logger has not ended after %d s: SIGKILL\n",
                 STOP_LIMIT_MS / 1000);
@@ -278,4 +289,16 @@ void lc_logs_stop(struct lc_master *m)
     waitpid(m->logger->pid, NULL, 0);
     lc_child_forget(m->logger);
     m->logger = NULL;
+}
+
+void lc_logs_stop(struct lc_master *m)
+{
+    struct lc_error err;
+
+    if (m->logger != NULL && m->is_logger_leaving)
+        await_end(m); /* what has come since is its successor's */
+    if (m->logger == NULL && (m->records[1] < 0 || start_process(m, &err) < 0))
+        return;
+    tell(m, LC_MSG_STOP, NULL, 0);
+    await_end(m);
 }

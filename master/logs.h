@@ -5,6 +5,7 @@
  * written by its successor. */
 #pragma once
 
+struct lc_config;
 struct lc_error;
 struct lc_master;
 
@@ -20,8 +21,9 @@ void lc_logs_on_death(struct lc_master *m, int status);
 /* Starts the successor of a dead logger when its time has come. */
 void lc_logs_adjust(struct lc_master *m);
 
-/* The files and the level of the configuration in force are used from now on. */
-void lc_logs_redirect(struct lc_master *m);
+/* The files, the level and the logger of the configuration in force are used from now on, instead of
+ * those of the one `before` it. */
+void lc_logs_redirect(struct lc_master *m, const struct lc_config *before);
 
 /* SIGUSR1: the files were moved away. */
 void lc_logs_reopen(struct lc_master *m);

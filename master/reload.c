@@ -168,7 +168,7 @@ static void commit(struct lc_master *m)
     m->next = NULL;
     if (lc_generation_take_on(m->serving, m->leaving, &err) < 0)
         lc_log(LC_ERROR, "%s", err.text);
-    lc_logs_redirect(m);
+    lc_logs_redirect(m, m->leaving->config);
     lc_master_show_title(m);
     if (!lc_listeners_equal(&m->serving->listeners, &m->leaving->listeners))
         lc_listeners_log(&m->serving->listeners);

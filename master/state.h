@@ -136,9 +136,10 @@ struct lc_master {
     uint64_t certificates_due_ms; /* when their files are looked at again  */
 
     struct lc_child *logger;
-    int records[2]; /* [0] the logger reads, [1] everyone writes */
-    int output[2];  /* capture_output: a pipe from what workers print, or -1 */
-    int passing[2]; /* base/passing.h: every worker has both     */
+    bool is_logger_leaving; /* it makes way for one that is configured anew */
+    int records[2];         /* [0] the logger reads, [1] everyone writes    */
+    int output[2];          /* capture_output: a pipe from what workers print, or -1 */
+    int passing[2];         /* base/passing.h: every worker has both     */
     struct lc_backoff logger_backoff;
 };
 

@@ -313,7 +313,7 @@ class Sink:
         pass_on()
 
     def least(self):
-        """What the server need not even send, it is told by this level."""
+        """The server's own number of the level below which there is no use for a record."""
         return next((ours for level, ours in reversed(LEVELS) if level >= self.level),
                     LEVELS[0][1])
 

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from licorne import run
+from load import Load
 from waiting import wait_until
 
 PYTHON = ("--python", sys.executable)
@@ -122,6 +123,55 @@ def test_a_reload_goes_on_with_the_same_logs(site, start):
     server.get("/after")
     site.wait_for("requests", "GET /after 200")
     assert site.read("requests").count("GET /after") == 1
+
+
+def test_a_reload_brings_another_configuration_and_loses_no_line(site, start):
+    server = ready(start("app", cwd=site(DICT), wait=False))
+    old = server.wait_for_workers(1)
+    site(DICT.replace('"requests")', '"other")').replace("%(levelname)s|", "now %(levelname)s|"))
+    with Load(server, connections=2, path="/load") as load:
+        load.wait_for_answers(100)
+        server.send_signal(signal.SIGHUP)
+        server.wait_for_workers(1, without=old)
+        site.wait_for("other", "GET")
+        load.wait_for_answers(100)
+    server.stop()
+    assert load.failures == []
+    lines = site.read("requests").splitlines() + site.read("other").splitlines()
+    assert sum("GET /load 200" in line for line in lines) == load.answered
+    assert set(line.split("|")[0] for line in site.read("other").splitlines()) == {"now INFO"}
+    assert "Its successor goes on" not in site.read("errors")
+
+
+def test_a_reload_reads_the_file_of_pythons_logging_anew(site, start):
+    def write(word):
+        (site.folder / "log.json").write_text(json.dumps({
+            "formatters": {"generic": {"format": word + " %(message)s"}}}))
+    write("first")
+    server = ready(start("--log-config-json", "log.json", "app", cwd=site.folder, wait=False))
+    server.wait_for_log("first Listening at: ")
+    write("second")
+    server.send_signal(signal.SIGHUP)
+    server.wait_for_log("second Worker exiting")
+
+
+def test_a_reload_may_begin_and_end_to_use_pythons_logging(site, start):
+    server = ready(start("app", cwd=site(""), wait=False))
+    site(DICT)
+    server.send_signal(signal.SIGHUP)
+    site.wait_for("errors", "|Worker exiting")
+    site("")
+    server.send_signal(signal.SIGHUP)
+    server.wait_for_log("[INFO] Worker exiting")
+
+
+def test_a_configuration_that_is_wrong_leaves_the_logs_as_they_were(site, start):
+    server = ready(start("app", cwd=site(DICT), wait=False))
+    site(DICT.replace("logging.FileHandler", "no.such.Handler"))
+    server.send_signal(signal.SIGHUP)
+    site.wait_for("errors", "ERROR|gunicorn.error")
+    server.get("/after")
+    site.wait_for("requests", "GET /after 200")
 
 
 def test_logconfig_json_and_an_ini_file(site, start):
