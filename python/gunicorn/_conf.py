@@ -152,7 +152,7 @@ def take(names, place):
         except Exception as e:
             raise Failure("%s: %s: %s" % (place(name), name, e),
                           "Invalid value for %s: %s\n\n" % (name, value)) from None
-        if texts is not None and value is not None:
+        if texts is not None and (value is not None or name in config.TEXT_LISTS):
             found.append((name, texts, place(name)))
     return values, found
 

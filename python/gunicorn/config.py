@@ -26,6 +26,8 @@ WORDS = {"proxy_protocol": ("auto", "off"), "http2_cleartext": ("prior-knowledge
 # Gunicorn's own loggers, by all of their names: what they do the server does.
 LOGGERS_OF_THE_SERVER = ("simple", "egg:gunicorn#simple", "statsd", "egg:gunicorn#statsd",
                          "gunicorn.glogging.Logger", "gunicorn.instrument.statsd.Statsd")
+# Lists as one text: None is an empty one, and not the default.
+TEXT_LISTS = ("forwarded_allow_ips", "proxy_allow_ips", "forwarder_headers")
 DICTS = ("logconfig_dict", "secure_scheme_headers")
 
 
@@ -132,6 +134,8 @@ def validator(name, kind):
     if name in WORDS:
         yes, no = WORDS[name]
         return lambda val: (yes if val else no) if isinstance(val, bool) else validate_string(val)
+    if name in TEXT_LISTS:
+        return lambda val: "" if val is None else validate_string(val)
     if name == "ssl_version":
         return lambda val: val
     return VALIDATORS.get(kind, validate_string)

@@ -138,6 +138,7 @@ def test_each_source_is_stronger_than_the_one_before(site):
     ("group = 12", "group", "12"),
     ("raw_env = []", "raw_env", "[]"),
     ("pidfile = None", "pidfile", "None"),
+    ("forwarded_allow_ips = None", "forwarded_allow_ips", ""),
     ("sendfile = False", "sendfile", "False"),
     ("import os\nworkers = (os.cpu_count() or 1) * 0 + 2", "workers", "2"),
     ("def when_ready(server): pass", "when_ready", "<when_ready()>"),
