@@ -51,6 +51,37 @@ def loggers():
     return logging.getLogger("gunicorn.error"), logging.getLogger("gunicorn.access")
 
 
+# ---- files that are moved away ----------------------------------------------------------------
+
+
+def file_handlers():
+    """Of all loggers, each once: those of the server may pass records on to others."""
+    named = [logging.getLogger(name) for name in list(logging.root.manager.loggerDict)]
+    return list({id(handler): handler for logger in [logging.root, *named]
+                 for handler in logger.handlers
+                 if isinstance(handler, logging.FileHandler)}.values())
+
+
+def was_moved(handler):
+    """Whether its file is no longer the one of that name."""
+    if handler.stream is None:
+        return False
+    try:
+        return not os.path.samestat(os.fstat(handler.stream.fileno()),
+                                    os.stat(handler.baseFilename))
+    except (OSError, ValueError):  # it is gone, or closed
+        return True
+
+
+def reopen(handler):
+    handler.acquire()
+    try:
+        handler.close()
+        handler.stream = handler._open()
+    finally:
+        handler.release()
+
+
 # ---- to the server's own logger --------------------------------------------------------------
 
 
@@ -266,15 +297,8 @@ class Logger:
 
     def reopen_files(self):
         """SIGUSR1: in the process that writes the logs."""
-        for logger in loggers():
-            for handler in logger.handlers:
-                if isinstance(handler, logging.FileHandler):
-                    handler.acquire()
-                    try:
-                        handler.close()
-                        handler.stream = handler._open()
-                    finally:
-                        handler.release()
+        for handler in file_handlers():
+            reopen(handler)
 
     def close_on_exec(self):
         """Python's files are not inherited anyway."""
@@ -323,6 +347,9 @@ class Sink:
             logger.handlers[:], logger.filters[:] = handlers, filters
             logger.propagate = propagate
             logger.setLevel(level)
+        # Who was forked later than the files were opened, in the place of one who had died.
+        for handler in filter(was_moved, file_handlers()):
+            reopen(handler)
 
     def write(self, is_access, text):
         """A record of the server's: "[time] [pid] [LEVEL] text", a finished access line, or what

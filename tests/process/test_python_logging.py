@@ -114,6 +114,31 @@ def test_usr1_opens_the_files_anew(site, start):
     assert "/new" not in site.read("requests.1")
 
 
+def test_a_successor_writes_to_the_new_files(site, start):
+    server = ready(start("app", cwd=site(DICT), wait=False))
+    site.wait_for("requests", "GET / 200")
+    (site.folder / "requests").rename(site.folder / "requests.1")
+    server.send_signal(signal.SIGUSR1)
+    wait_until(lambda: (site.folder / "requests").exists(), 10, "a new file")
+    [logger] = server.children("logger")
+    os.kill(logger, signal.SIGKILL)
+    server.get("/new")
+    site.wait_for("requests", "GET /new 200")
+    assert "/new" not in site.read("requests.1")
+
+
+def test_usr1_opens_files_of_other_loggers_anew(site, start):
+    server = ready(start("app", cwd=site(DICT.replace(
+        '"handlers": ["errors"], "propagate": False', '"handlers": [], "propagate": True')),
+        wait=False))
+    site.wait_for("errors", "Booting worker")
+    (site.folder / "errors").rename(site.folder / "errors.1")
+    server.send_signal(signal.SIGUSR1)
+    wait_until(lambda: (site.folder / "errors").exists(), 10, "a new file")
+    server.send_signal(signal.SIGTTIN)
+    site.wait_for("errors", "Booting worker")
+
+
 def test_a_reload_goes_on_with_the_same_logs(site, start):
     server = ready(start("app", cwd=site(DICT), wait=False))
     old = server.wait_for_workers(1)
