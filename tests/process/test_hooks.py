@@ -197,6 +197,7 @@ def when_ready(server):
     server.log.info("ready with %d", server.num_workers)
 """))
     at = f"127.0.0.1:{server.port}"
+    site.wait_for("shop")
     assert site.notes() == [
         f"shop Master shop ['{at}'] True http://{at} AF_INET 1 Logger"]
     server.wait_for_log("[INFO] ready with 1")
@@ -244,6 +245,7 @@ def test_hooks_in_an_ini_file_are_import_strings(site, start):
         NOTES + "def ready(server): note('ready', server.num_workers)\n")
     (site.folder / "licorne.ini").write_text("[server]\nwhen_ready = hooks.ready\n")
     start("app", cwd=site.folder)
+    site.wait_for("ready")
     assert site.notes() == ["ready 1"]
 
 
