@@ -9,9 +9,11 @@ import sys
 import pytest
 
 from browser import Browser, hidden_field
-from licorne import APPS, WORKERS, environment
+from licorne import APPS, PACKAGES, WORKERS, environment, need
 
 SITES = APPS / "sites"
+NEEDED_BY = {"flask_site": "flask", "bottle_site": "bottle",
+             "shop.wsgi": "django.utils.timezone", "hg_site": "mercurial.hgweb"}
 MIB = 1 << 20
 
 
@@ -23,10 +25,11 @@ def host(request, start):
 
     def host(application, variables=(), chdir=SITES):
         env, served = dict(variables), application
+        need(NEEDED_BY[application.partition(":")[0]])
         if is_validated:
             env["APPLICATION"], served = application, "validated"
-        servers.append(start(*WORKERS[worker], "--keep-alive", "20", "--pythonpath", SITES,
-                             "--chdir", chdir, served, env=env))
+        servers.append(start(*WORKERS[worker], "--keep-alive", "20", "--pythonpath",
+                             f"{PACKAGES},{SITES}", "--chdir", chdir, served, env=env))
         return servers[-1]
 
     yield host

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from client import Client
-from licorne import APPS, HELLO_MODULE, is_licorne, rss_kib
+from licorne import APPS, HELLO_MODULE, PACKAGES, is_licorne, need, rss_kib
 from load import Load
 from waiting import wait_until
 
@@ -346,8 +346,9 @@ def test_a_worker_whose_threads_are_all_stuck_is_replaced(threaded):
 # --- counting ----------------------------------------------------------------------------------
 
 def test_each_answer_has_its_access_line(start):
-    server = start("--threads", "4", "--chdir", APPS.parents[1] / "examples" / "flask",
-                   "page:app", access_log=True)
+    need("flask")
+    server = start("--threads", "4", "--pythonpath", PACKAGES, "--chdir",
+                   APPS.parents[1] / "examples" / "flask", "page:app", access_log=True)
     with Load(server, connections=12) as load:
         load.wait_for_answers(500)
     assert load.failures == []

@@ -1,7 +1,7 @@
 """Applications that a PasteDeploy file names, and lines that are printed as they run."""
 import pytest
 
-from licorne import run
+from licorne import PACKAGES, need, run
 from waiting import wait_until
 
 FILE = """
@@ -26,18 +26,20 @@ def make(global_conf, greeting):
 
 @pytest.fixture
 def site(tmp_path):
+    need("paste.deploy")
     (tmp_path / "site.ini").write_text(FILE)
     (tmp_path / "deployed.py").write_text(MODULE)
     return tmp_path
 
 
 def test_the_files_main_application_is_served(start, site):
-    server = start("--paste", "site.ini", cwd=site)
+    server = start("--pythonpath", PACKAGES, "--paste", "site.ini", cwd=site)
     assert server.get("/").body == b"hello nobody"
 
 
 def test_another_one_can_be_named_and_gets_global_variables(start, site):
-    server = start("--paste", f"{site}/site.ini#other", "--paste-global", "who=you", cwd=site)
+    server = start("--pythonpath", PACKAGES, "--paste", f"{site}/site.ini#other",
+                   "--paste-global", "who=you", cwd=site)
     assert server.get("/").body == b"good day you"
 
 

@@ -1,14 +1,12 @@
 """preload_app: the application is loaded in the master, and workers are copies of it."""
 import os
 import signal
-import sys
 
 import pytest
 
-from licorne import HELLO_MODULE, run
+from licorne import HELLO_MODULE, PYTHON, run
 from waiting import wait_until
 
-PYTHON = ("--python", sys.executable)
 APP = """
 import os, threading
 loaded_by = os.getpid()

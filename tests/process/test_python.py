@@ -1,16 +1,16 @@
 """Python applications where people keep them: frameworks, virtual environments, other folders."""
 import subprocess
-import sys
 
 import pytest
 
-from licorne import ROOT
+from licorne import INTERPRETER, PACKAGES, ROOT, need
 
 pytestmark = pytest.mark.usefixtures("both_kinds")
 
 
 def test_the_flask_example_is_served(start):
-    server = start("--chdir", ROOT / "examples" / "flask", "page:app")
+    need("flask")
+    server = start("--pythonpath", PACKAGES, "--chdir", ROOT / "examples" / "flask", "page:app")
     with server.client() as client:
         assert b"Nobody has signed yet." in client.get("/").body
         signed = client.get("/entries", [("Content-Type", "application/x-www-form-urlencoded")],
@@ -27,7 +27,7 @@ def test_the_flask_example_is_served(start):
 @pytest.mark.parametrize("how", ["--python", "VIRTUAL_ENV"])
 def test_a_virtual_environment_is_entered(start, tmp_path, how):
     venv = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    subprocess.run([INTERPRETER, "-m", "venv", "--without-pip", venv], check=True)
     [packages] = (venv / "lib").glob("python3.*/site-packages")
     (packages / "only_here.py").write_text("word = 'from the virtual environment'\n")
     (tmp_path / "mine.py").write_text("""

@@ -8,10 +8,9 @@ import urllib.request
 
 import pytest
 
-from licorne import PROGRAM, free_port, run
+from licorne import INTERPRETER, PROGRAM, PYTHON, free_port, run
 from waiting import wait_until
 
-PYTHON = ("--python", sys.executable)
 APP = """
 import os
 import re
@@ -394,7 +393,7 @@ def test_a_program_can_be_its_own_server(tmp_path):
     out = tmp_path / "out"
     with open(out, "wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "shop.py", str(port), "x"], cwd=tmp_path, stdout=file, stderr=file,
+            [INTERPRETER, "shop.py", str(port), "x"], cwd=tmp_path, stdout=file, stderr=file,
             env={**os.environ, "PYTHONPATH": str(package_folder())})
     try:
         def answer():

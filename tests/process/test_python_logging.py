@@ -5,15 +5,13 @@ import os
 import re
 import signal
 import socket
-import sys
 
 import pytest
 
-from licorne import run
+from licorne import PYTHON, run
 from load import Load
 from waiting import wait_until
 
-PYTHON = ("--python", sys.executable)
 APP = """
 import logging
 def application(environ, start_response):

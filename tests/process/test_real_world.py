@@ -15,7 +15,7 @@ import uuid
 import pytest
 
 from client import Client
-from licorne import is_licorne, read_or_empty, run
+from licorne import PYTHON, is_licorne, read_or_empty, run
 from real_world import OURS, Place, Site, compose, dockerfile, procfile, unit
 from tls import Authority, TLSClient
 from waiting import wait_until
@@ -342,7 +342,7 @@ def test_what_is_not_there_is_refused_by_name_and_never_ignored(place, text, con
     ("gunicorn --workers four main:app", 2, ["argument -w/--workers: invalid int value: 'four'"]),
 ])
 def test_a_mistake_in_the_first_line_ends_with_gunicorns_code(place, text, code, words):
-    bind = ["-b", "127.0.0.1:0", "--python", sys.executable] if code > 2 else []
+    bind = ["-b", "127.0.0.1:0", *PYTHON] if code > 2 else []
     done = run(*shlex.split(text)[1:], *bind, program=OURS, folder=place.site)
     assert done.returncode == code
     for word in words:
@@ -350,7 +350,7 @@ def test_a_mistake_in_the_first_line_ends_with_gunicorns_code(place, text, code,
 
 
 def test_the_default_address_is_gunicorns(place):
-    done = run("--print-config", "--python", sys.executable, "main:app", program=OURS,
+    done = run("--print-config", *PYTHON, "main:app", program=OURS,
                folder=place.site)
     assert re.search(r"^bind +=.*127\.0\.0\.1:8000", done.stdout, re.M)
 

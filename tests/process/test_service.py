@@ -10,7 +10,8 @@ import time
 import pytest
 
 from client import Client
-from licorne import APPS, HELLO_MODULE, PROGRAM, environment, is_licorne, read_or_empty, run
+from licorne import (APPS, HELLO_MODULE, PROGRAM, PYTHON, environment, is_licorne,
+                     read_or_empty, run)
 from load import Load
 from waiting import wait_until
 
@@ -181,8 +182,8 @@ def start_with_sockets(folder, sockets, *arguments):
         for fd, number in zip(spare, numbers):
             os.dup2(fd, number)
     err = open(folder / "stderr", "wb")
-    process = subprocess.Popen([sys.executable, "-c", program, str(PROGRAM), "--python",
-                                sys.executable, *map(str, arguments)],
+    process = subprocess.Popen([sys.executable, "-c", program, str(PROGRAM), *PYTHON,
+                                *map(str, arguments)],
                                stdin=subprocess.DEVNULL, stderr=err, cwd=folder,
                                env=environment(), preexec_fn=place, close_fds=False)
     for fd in spare:

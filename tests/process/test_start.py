@@ -1,14 +1,11 @@
 """What cannot start says why in one clear line, with Gunicorn's exit codes, and no traceback."""
 import os
 import socket
-import sys
 
 import pytest
 
-from licorne import APPS, HELLO_MODULE, PROGRAM, free_port, run
+from licorne import APPS, HELLO_MODULE, PROGRAM, PYTHON, free_port, run
 from waiting import wait_until
-
-PYTHON = ("--python", sys.executable)
 
 
 def lines(text):

@@ -1,5 +1,6 @@
 """The real server as a process under test."""
 import atexit
+import functools
 import os
 import pathlib
 import re
@@ -10,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 
+import pytest
+
 from client import Client
 from waiting import wait_until
 
@@ -18,6 +21,12 @@ BUILD = pathlib.Path(os.environ.get("LICORNE_BUILD", ROOT / "build")).resolve()
 PROGRAM = BUILD / "bin" / "licorne"
 HELLO_MODULE = BUILD / "examples" / "hello.so"
 APPS = ROOT / "tests" / "wsgi"
+
+# The interpreter of the applications, and where another one than that of this process finds the
+# packages which were installed for the tests.
+INTERPRETER = os.environ.get("LICORNE_TEST_PYTHON") or sys.executable
+PYTHON = ("--python", INTERPRETER)
+PACKAGES = pathlib.Path(pytest.__file__).resolve().parents[1]
 
 # Arguments of every server, for tests that run with each kind of worker.
 DEFAULTS = []
@@ -59,6 +68,20 @@ def environment(changes=None):
     return clean
 
 
+@functools.lru_cache(None)
+def can_import(module):
+    done = subprocess.run([INTERPRETER, "-c", f"import {module}"], capture_output=True,
+                          env=environment({"PYTHONPATH": str(PACKAGES)}), check=False)
+    return done.returncode == 0
+
+
+def need(module):
+    """Skips the test where applications cannot import this from PACKAGES, which was installed for
+    one version of Python."""
+    if not can_import(module):
+        pytest.skip(f"{INTERPRETER} cannot import {module}")
+
+
 def run(*arguments, program=PROGRAM, folder=None, env=None, seconds=20):
     """A program of ours as a command that ends by itself."""
     assert program.exists(), f"{program} is missing: ./dev build"
@@ -80,7 +103,7 @@ class Licorne:
         folder.mkdir(parents=True, exist_ok=True)
         self.stdout_path, self.stderr_path = folder / "stdout", folder / "stderr"
         self.access_path = folder / "access.log"
-        command = [str(program), "--python", sys.executable]
+        command = [str(program), *PYTHON]
         if bind:
             self.port = free_port()
             self.address = ("127.0.0.1", self.port)

@@ -7,10 +7,9 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 
 from client import Client
-from licorne import PROGRAM, ROOT, Licorne, environment, free_port
+from licorne import INTERPRETER, PROGRAM, ROOT, Licorne, environment, free_port
 from waiting import wait_until
 
 TEXTS = ROOT / "tests" / "real_world"
@@ -60,7 +59,7 @@ class Place:
         path.write_text(self.adapted((TEXTS / "conf" / name).read_text()))
 
     def environment(self, changes):
-        path = f"{self.root / 'bin'}:{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
+        path = f"{self.root / 'bin'}:{os.path.dirname(INTERPRETER)}:{os.environ['PATH']}"
         return environment({"PATH": path, **changes})
 
     def shell(self, line, env, out, err, **options):

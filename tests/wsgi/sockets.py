@@ -45,7 +45,7 @@ def blocking(sock, environ):
     sock.settimeout(0.05)
     try:
         sock.recv(1)
-    except TimeoutError:
+    except socket.timeout:  # before Python 3.10 a TimeoutError was something else
         return before, "nothing to read"
 
 
