@@ -51,6 +51,7 @@ static void check_worker(struct lc_worker *worker)
                "MB: SIGKILL%s",
                (int)worker->child->pid, (unsigned long long)used >> 20,
                (unsigned long long)hard >> 20, lc_worker_hand_text(worker, hand));
+        worker->is_too_large = true;
         kill(worker->child->pid, SIGKILL);
     } else if (soft != 0 && used > soft && !worker->is_retiring) {
         lc_log(
@@ -59,6 +60,7 @@ static void check_worker(struct lc_worker *worker)
             "replaced",
             (int)worker->child->pid, (unsigned long long)used >> 20,
             (unsigned long long)soft >> 20);
+        worker->is_too_large = true;
         worker->is_retiring = true; /* it goes when its replacement serves */
     }
 }

@@ -72,6 +72,7 @@ struct lc_worker {
     uint64_t deadline_ms; /* LEAVING: killed then */
     int farewell;         /* LEAVING: the signal it got; 0: it goes by itself */
     bool is_retiring;     /* SERVING: wants to be replaced (max_requests)     */
+    bool is_too_large;    /* SERVING: that is why, or why it was killed       */
     bool is_proved;       /* SERVING: outlived its youth                      */
     bool had_begun;       /* LEAVING: it could serve when it got the signal   */
     uint32_t reported[LC_HANDS_MAX]; /* the versions of overdue hands, once logged */

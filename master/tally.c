@@ -10,6 +10,7 @@
 
 const struct lc_restart_cause lc_restart_causes[LC_RESTART_CAUSES] = {
     {"max_requests", LC_DEATH_RETIRED},
+    {"memory", LC_DEATH_MEMORY},
     {"boot", LC_DEATH_BOOT},
     {"timeout", LC_DEATH_TIMEOUT},
     {"signal", LC_DEATH_SIGNAL},
@@ -18,6 +19,8 @@ const struct lc_restart_cause lc_restart_causes[LC_RESTART_CAUSES] = {
 
 static enum lc_death cause_of(const struct lc_worker *worker, int status)
 {
+    if (worker->is_too_large)
+        return LC_DEATH_MEMORY;
     switch (worker->state) {
     case LC_WORKER_STARTING: return LC_DEATH_BOOT;
     case LC_WORKER_SERVING: return WIFSIGNALED(status) ? LC_DEATH_SIGNAL : LC_DEATH_EXIT;

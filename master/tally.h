@@ -13,6 +13,7 @@ enum lc_death {
     LC_DEATH_DISMISSED, /* told to leave: fewer workers, a reload, the end        */
     LC_DEATH_RETIRED,   /* wanted to be replaced (max_requests)                   */
     LC_DEATH_BOOT,      /* could not begin to serve                               */
+    LC_DEATH_MEMORY,    /* had grown too large (max_worker_memory, …_hard)            */
     LC_DEATH_TIMEOUT,   /* gave no sign of life                                   */
     LC_DEATH_SIGNAL,    /* by one that the master did not send                    */
     LC_DEATH_EXIT,      /* of its own accord                                      */
@@ -20,7 +21,7 @@ enum lc_death {
 };
 
 /* Those that nobody asked for, in the words of statistics. */
-enum { LC_RESTART_CAUSES = 5 };
+enum { LC_RESTART_CAUSES = 6 };
 extern const struct lc_restart_cause {
     const char *name;
     enum lc_death death;

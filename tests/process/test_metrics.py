@@ -152,7 +152,7 @@ def test_restarts_are_told_by_cause(start):
     wait_until(lambda: one(asked(server), "licorne_worker_restarts_total", cause="signal") == 1)
     causes = {dict(labels)["cause"]: value
               for labels, value in asked(server)["licorne_worker_restarts_total"].items()}
-    assert causes == {"max_requests": 0, "boot": 0, "timeout": 0, "signal": 1, "exit": 0}
+    assert causes == {"max_requests": 0, "memory": 0, "boot": 0, "timeout": 0, "signal": 1, "exit": 0}
     wait_until(lambda: one(asked(server), "licorne_workers_started_total") == 3)
 
 

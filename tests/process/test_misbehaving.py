@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from control import Control
 from waiting import wait_until
 
 APP = """
@@ -129,6 +130,13 @@ def test_a_slow_request_is_shown_and_goes_on(serve, threads, tmp_path):
                                           and log.read_text())
 
 
+def restarts(server):
+    """How often, by cause, as the control socket tells."""
+    with Control(server.control_path) as control:
+        return {cause: count for cause, count in control.ask("show metrics")["restarts"].items()
+                if count}
+
+
 def test_a_worker_that_grew_is_replaced_after_its_requests(serve):
     server = serve("--max-worker-memory", "250M")
     first = server.wait_for_workers(1)
@@ -136,6 +144,7 @@ def test_a_worker_that_grew_is_replaced_after_its_requests(serve):
     server.wait_for_workers(1, without=first)
     server.wait_for_log("more than max_worker_memory = 250 MB: it is replaced")
     assert "SIGKILL" not in server.stderr
+    wait_until(lambda: restarts(server) == {"memory": 1}, 10, "its cause among the restarts")
 
 
 def test_a_worker_beyond_the_hard_limit_is_killed(serve):
@@ -144,3 +153,4 @@ def test_a_worker_beyond_the_hard_limit_is_killed(serve):
     with send(server, "/eat"):  # which may be answered or cut off
         server.wait_for_workers(1, without=first)
     server.wait_for_log("more than max_worker_memory_hard = 250 MB: SIGKILL")
+    wait_until(lambda: restarts(server) == {"memory": 1}, 10, "its cause among the restarts")
