@@ -107,8 +107,7 @@ static PyObject *call(PyObject *self, PyObject *args, PyObject *names)
                                             "the application is being called");
         return NULL;
     }
-    /* A generator runs Python code: if this is another thread, the request may end meanwhile. */
-    PyObject *fields = PySequence_Tuple(headers);
+    PyObject *fields = lc_headers_gather(headers); /* the request may end meanwhile */
     if (fields == NULL)
         return NULL;
     while (hints->exchange != NULL && hints->exchange->is_away)

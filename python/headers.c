@@ -61,47 +61,47 @@ out:
     return done;
 }
 
-/* One (name, value) of the list, usually a tuple. */
 static int take_pair(const struct taker *taker, PyObject *pair)
 {
-    PyObject *items = NULL;
-    int done = -1;
-
-    if (!PyTuple_CheckExact(pair)) {
-        items = PySequence_Tuple(pair);
-        if (items == NULL)
-            return -1;
-        pair = items;
-    }
     if (PyTuple_Size(pair) == 2)
-        done = take_field(taker, PyTuple_GetItem(pair, 0), PyTuple_GetItem(pair, 1));
-    else
-        PyErr_Format(PyExc_ValueError, "a header must be (name, value), not %R", pair);
-    Py_XDECREF(items);
-    return done;
+        return take_field(taker, PyTuple_GetItem(pair, 0), PyTuple_GetItem(pair, 1));
+    PyErr_Format(PyExc_ValueError, "a header must be (name, value), not %R", pair);
+    return -1;
 }
 
-int lc_headers_each(PyObject *headers, lc_header_fn take, void *owner)
+static bool are_gathered(PyObject *headers)
 {
-    const struct taker it = {take, owner}, *taker = &it;
-    PyObject *each, *pair;
+    if (!PyList_CheckExact(headers))
+        return false;
+    for (Py_ssize_t i = 0; i < PyList_Size(headers); i++)
+        if (!PyTuple_CheckExact(PyList_GetItem(headers, i)))
+            return false;
+    return true;
+}
 
-    if (PyList_CheckExact(headers)) {
-        for (Py_ssize_t i = 0; i < PyList_Size(headers); i++)
-            if (take_pair(taker, PyList_GetItem(headers, i)) < 0)
-                return -1;
-        return 0;
+PyObject *lc_headers_gather(PyObject *headers)
+{
+    if (are_gathered(headers)) {
+        Py_INCREF(headers);
+        return headers;
     }
-    each = PyObject_GetIter(headers);
-    if (each == NULL)
-        return -1;
-    while ((pair = PyIter_Next(each)) != NULL) {
-        int done = take_pair(taker, pair);
+    PyObject *list = PySequence_List(headers);
 
-        Py_DECREF(pair);
-        if (done < 0)
-            break;
+    for (Py_ssize_t i = 0; list != NULL && i < PyList_Size(list); i++) {
+        PyObject *pair = PySequence_Tuple(PyList_GetItem(list, i));
+
+        if (pair == NULL || PyList_SetItem(list, i, pair) < 0)
+            Py_CLEAR(list);
     }
-    Py_DECREF(each);
-    return PyErr_Occurred() == NULL ? 0 : -1;
+    return list;
+}
+
+int lc_headers_each(PyObject *gathered, lc_header_fn take, void *owner)
+{
+    const struct taker taker = {take, owner};
+
+    for (Py_ssize_t i = 0; i < PyList_Size(gathered); i++)
+        if (take_pair(&taker, PyList_GetItem(gathered, i)) < 0)
+            return -1;
+    return 0;
 }

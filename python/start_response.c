@@ -82,12 +82,8 @@ static void raise_again(PyObject *exc_info)
 
 /* PEP 3333: a second call is allowed with exc_info only, and replaces the first as long as
  * nothing has left; afterwards the exception goes back to the application. -1: raised. */
-static int may_start(struct lc_exchange *x, PyObject *exc_info)
+static int may_start(struct lc_exchange *x, PyObject *exc_info, bool has_exc_info)
 {
-    int has_exc_info = exc_info == NULL ? 0 : PyObject_IsTrue(exc_info);
-
-    if (has_exc_info < 0)
-        return -1;
     if (has_exc_info && lc_response_is_started(x->request)) {
         raise_again(exc_info);
         return -1;
@@ -130,33 +126,59 @@ static int unpack(PyObject *const *args, Py_ssize_t count, PyObject *names,
     return -1;
 }
 
-static PyObject *start_response(PyObject *self, PyObject *const *args, Py_ssize_t count,
-                                PyObject *names)
+/* What was refused may have a __repr__ of its own, in which the request has ended. */
+static void withdraw(struct lc_exchange *x)
 {
-    struct lc_exchange *x = (struct lc_exchange *)self;
-    PyObject *given[3] = {NULL, NULL, NULL};
+    if (x->request == NULL)
+        return;
+    lc_response_reset(x->request);
+    x->has_status = false;
+}
 
-    if (unpack(args, count, names, given) < 0)
-        return NULL;
-
+static PyObject *start(struct lc_exchange *x, PyObject *status, PyObject *fields,
+                       PyObject *exc_info, bool has_exc_info)
+{
     struct lc_request *request = live_request(x, "start_response");
-    if (request == NULL || may_start(x, given[2]) < 0)
+
+    if (request == NULL || may_start(x, exc_info, has_exc_info) < 0)
         return NULL;
 
     /* The host keeps them until the first byte of the body, so they can still be replaced. */
     if (x->has_status)
         lc_response_reset(request);
-    if (set_status(request, given[0]) < 0 ||
-        lc_headers_each(given[1], set_field, request) < 0) {
-        lc_response_reset(request);
-        x->has_status = false;
+    if (set_status(request, status) < 0 ||
+        lc_headers_each(fields, set_field, request) < 0) {
+        withdraw(x);
         return NULL;
     }
     x->has_status = true;
-    if (x->hooked != NULL && lc_hooks_start(x, given[0], given[1]) < 0)
+
+    PyObject *write = x->write;
+
+    Py_INCREF(write);
+    if (x->hooked != NULL && lc_hooks_start(x, status, fields) < 0)
+        Py_CLEAR(write);
+    return write;
+}
+
+/* Whatever runs code of the application's comes before the request is touched. */
+static PyObject *start_response(PyObject *self, PyObject *const *args, Py_ssize_t count,
+                                PyObject *names)
+{
+    PyObject *given[3] = {NULL, NULL, NULL};
+
+    if (unpack(args, count, names, given) < 0)
         return NULL;
-    Py_INCREF(x->write);
-    return x->write;
+
+    int has_exc_info = given[2] == NULL ? 0 : PyObject_IsTrue(given[2]);
+    PyObject *fields = has_exc_info < 0 ? NULL : lc_headers_gather(given[1]);
+
+    if (fields == NULL)
+        return NULL;
+    PyObject *write = start((struct lc_exchange *)self, given[0], fields, given[2],
+                            has_exc_info);
+    Py_DECREF(fields);
+    return write;
 }
 
 /* A client that reads slowly holds the application here; other threads run on. */

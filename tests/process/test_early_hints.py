@@ -46,6 +46,18 @@ def test_a_hint_that_outlives_its_request_reaches_nobody(server):
         assert client.response().body == b"here"
 
 
+@pytest.mark.parametrize("late", ["pair", "fields"])
+def test_headers_that_are_not_ready_in_time_reach_nobody(server, late):
+    with server.client() as client:
+        client.send(get(f"/started_late?{late}"))
+        assert client.response().status == 200
+        client.send(get("/sleeps"))
+        slept = client.response()
+        assert (slept.status, slept.field("X-Late")) == (200, None)
+        client.send(get("/was_raised"))
+        assert client.response().body == b"start_response was called after the response had ended"
+
+
 def test_hints_may_follow_start_response_and_not_the_head(server):
     with server.client() as client:
         client.send(get("/behind_start_response"))

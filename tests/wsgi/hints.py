@@ -55,6 +55,39 @@ def outlived(environ, start_response):
     return ok(start_response)
 
 
+class SlowPair:
+    def __iter__(self):
+        time.sleep(0.3)
+        return iter(("X-Late", "1"))
+
+
+def slow_fields():
+    time.sleep(0.3)
+    yield "X-Late", "1"
+
+
+raised = []
+
+
+def started_late(environ, start_response):
+    """Another thread starts the response, and its headers are not ready before the response is."""
+    fields = {"pair": [SlowPair()], "fields": slow_fields()}[environ["QUERY_STRING"]]
+
+    def start():
+        try:
+            start_response("200 OK", fields)
+        except Exception as e:
+            raised.append(str(e))
+
+    threading.Thread(target=start).start()
+    time.sleep(0.1)
+    return ok(start_response)
+
+
+def was_raised(environ, start_response):
+    return ok(start_response, "\n".join(raised).encode())
+
+
 def sleeps(environ, start_response):
     time.sleep(0.6)
     return ok(start_response)
