@@ -145,6 +145,19 @@ static void log_text(PyObject *text, const struct lc_app_options *options)
     Py_DECREF(bytes);
 }
 
+static void refuse(PyObject *why, long exit_code, const struct lc_app_options *options,
+                   struct lc_error *err)
+{
+    PyObject *bytes = PyUnicode_AsEncodedString(why, "utf-8", "backslashreplace");
+
+    if (bytes == NULL)
+        PyErr_Clear();
+    lc_error_set(err, exit_code == 4 ? LC_E_APP_LOAD : LC_E_BOOT,
+                 "application %s cannot be loaded%s%s", options->spec,
+                 bytes == NULL ? "" : ": ", bytes == NULL ? "" : PyBytes_AsString(bytes));
+    Py_XDECREF(bytes);
+}
+
 int lc_loader_prepare(const struct lc_app_options *options)
 {
     PyObject *function = lc_loader_get("prepare");
@@ -163,7 +176,7 @@ int lc_loader_prepare(const struct lc_app_options *options)
     return none == NULL ? -1 : 0;
 }
 
-/* (application, exit code, text) */
+/* (application, exit code, text, the same in short) */
 static PyObject *load(const struct lc_app_options *options,
                       const struct lc_interpreter *interpreter)
 {
@@ -197,8 +210,7 @@ PyObject *lc_loader_load(const struct lc_app_options *options,
     } else {
         app = NULL;
         log_text(PyTuple_GetItem(answer, 2), options);
-        lc_error_set(err, exit_code == 4 ? LC_E_APP_LOAD : LC_E_BOOT,
-                     "application %s cannot be loaded", options->spec);
+        refuse(PyTuple_GetItem(answer, 3), exit_code, options, err);
     }
     Py_DECREF(answer);
     return app;

@@ -131,16 +131,16 @@ def show_stacks(file, signal):
 
 
 def load(spec, chdir, executable, defaults):
-    """(application, 0, None), or (None, exit code, text for the log)."""
+    """(application, 0, None, None), or (None, exit code, text for the log, the same in short)."""
     try:
         if spec.startswith("paste:"):
-            return deploy(spec[len("paste:"):], defaults), 0, None
-        return find(spec, chdir), 0, None
+            return deploy(spec[len("paste:"):], defaults), 0, None, None
+        return find(spec, chdir), 0, None, None
     except Refused as refusal:
-        return None, APP_LOAD, str(refusal)
+        return None, APP_LOAD, str(refusal), str(refusal)
     except BaseException as e:  # SystemExit too: an application must not end the server
         _broken.extend(files_of(e))
-        return None, BOOT, explain(e, spec, chdir, executable)
+        return None, BOOT, explain(e, spec, chdir, executable), in_short(e)
 
 
 def deploy(path, defaults):
@@ -367,24 +367,23 @@ def place(exception):
     return "%s, line %d" % (tb.tb_frame.f_code.co_filename, tb.tb_lineno)
 
 
+def described(exception):
+    """Its kind and the first line of its text."""
+    try:
+        text = exception.msg if isinstance(exception, SyntaxError) else str(exception)
+    except Exception:
+        text = ""
+    return type(exception).__name__, text.split("\n")[0]
+
+
 def explain(exception, spec, chdir, executable):
     """First what and where in one line, then the user's frames."""
     trim(exception)
-    try:
-        text = str(exception)
-    except Exception:
-        text = ""
-    kind = type(exception).__name__
-    if isinstance(exception, ImportError):
-        what = text
-    elif isinstance(exception, SyntaxError):
-        what = "%s: %s" % (kind, exception.msg)
-    else:
-        what = "%s: %s" % (kind, text) if text else kind
-
+    kind, text = described(exception)
+    what = "%s: %s" % (kind, text) if text and not isinstance(exception, ImportError) else text
     where = place(exception)
     line = "Exception in worker process: %s (%sapplication %s)" % (
-        what.split("\n")[0], where + "; " if where else "", spec)
+        what or kind, where + "; " if where else "", spec)
     if isinstance(exception, ModuleNotFoundError) and exception.name:
         better = near_module(exception.name, spec, chdir)
         if better:
@@ -394,6 +393,13 @@ def explain(exception, spec, chdir, executable):
 
     has_more = exception.__traceback__ is not None or isinstance(exception, SyntaxError)
     return line + "\n" + format_exception(exception) if has_more else line
+
+
+def in_short(exception):
+    """What it is, and where: for those who ask over the control socket."""
+    kind, text = described(exception)
+    where = place(exception)
+    return kind + (": " + text if text else "") + (" (%s)" % where if where else "")
 
 
 def format_exception(exception):

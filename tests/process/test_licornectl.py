@@ -174,6 +174,32 @@ def test_reload_with_wait_ends_when_the_new_workers_serve(asked):
     assert not {w["pid"] for w in states if w["state"] == "serving"} & set(before)
 
 
+PART = """
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return []
+"""
+
+
+@pytest.mark.parametrize("text, reason", [
+    ("import part\ntext = nonsense\n", "NameError: name 'nonsense' is not defined"),
+    ("import missing_neighbour\n", "ModuleNotFoundError: No module named 'missing_neighbour'"),
+    ("text = (\n", "SyntaxError: '(' was never closed"),
+    ("raise ValueError('first line\\nsecond')\n", "ValueError: first line"),
+])
+def test_reload_with_wait_tells_what_is_wrong_with_the_application(start, tmp_path, text, reason):
+    (tmp_path / "app.py").write_text("from part import application\n")
+    (tmp_path / "part.py").write_text(PART)
+    server = start("--chdir", tmp_path, "app")
+    assert server.get("/").status == 200
+    (tmp_path / "part.py").write_text(text)
+    done = ctl("-s", server.control_path, "--wait", "reload")
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert "application app cannot be loaded: " + reason.partition("'('")[0] in line
+    assert f"{tmp_path / 'part.py'}, line" in line
+
+
 def test_reload_with_wait_ends_with_1_and_the_reason(start, tmp_path):
     config = tmp_path / "licorne.ini"
     config.write_text("[server]\nworkers = 1\n")
