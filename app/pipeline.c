@@ -60,6 +60,11 @@ struct lc_pipeline *lc_pipeline_create_broken(const struct lc_config *config,
     return NULL;
 }
 
+bool lc_pipeline_is_broken(const struct lc_pipeline *pipeline)
+{
+    return pipeline->controller.app == NULL;
+}
+
 /* Threads may be reading the one before. */
 void lc_pipeline_show(struct lc_pipeline *pipeline, const char *text)
 {

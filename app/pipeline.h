@@ -18,6 +18,7 @@ struct lc_pipeline *lc_pipeline_create(const struct lc_config *config,
  * every request with `text`. */
 struct lc_pipeline *lc_pipeline_create_broken(const struct lc_config *config,
                                               const char *text, struct lc_error *err);
+bool lc_pipeline_is_broken(const struct lc_pipeline *pipeline);
 
 /* From now on browsers get `text` (why the changed application cannot be loaded), while everybody
  * else is served as before. */

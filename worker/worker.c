@@ -142,6 +142,8 @@ static int start_threads(struct lc_server *server, struct lc_error *err)
 {
     if (!lc_config_is_threaded(server->config))
         return 0;
+    if (lc_pipeline_is_broken(server->pipeline))
+        return 0; /* what it shows is made by the loop */
     if (!lc_pipeline_has_threads(server->pipeline)) {
         lc_log(LC_INFO,
                "The application is a native module, which needs no threads: it is "

@@ -99,6 +99,7 @@ def test_an_application_that_is_broken_at_the_start_is_shown_and_watched(
     server = start("--reload", "--chdir", project, *worker, "app")
     wait_until(lambda: message in server.get("/").body, 10, "the traceback")
     assert server.get("/").status == 500
+    assert "native module" not in server.stderr
     time.sleep(0.5)  # nobody types faster than the master begins to watch
     if b"missing_neighbour" in message:
         change(project / "missing_neighbour.py", "")
