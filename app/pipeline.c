@@ -128,6 +128,14 @@ void lc_pipeline_thread_end(struct lc_pipeline *pipeline)
     pipeline->controller.ops->thread_end(pipeline->controller.app);
 }
 
+bool lc_pipeline_attend(struct lc_pipeline *pipeline)
+{
+    const struct lc_controller *controller = &pipeline->controller;
+
+    return controller->app != NULL && controller->ops->attend != NULL &&
+           controller->ops->attend(controller->app);
+}
+
 /* Threads end their turns themselves. */
 static void note_call(struct lc_pipeline *pipeline)
 {

@@ -46,5 +46,9 @@ void lc_pipeline_thread_turn_start(struct lc_pipeline *pipeline);
 void lc_pipeline_thread_turn_end(struct lc_pipeline *pipeline);
 void lc_pipeline_thread_end(struct lc_pipeline *pipeline);
 
+/* About every second, and when a signal has come: what the application's language has put off may
+ * run. True: the application wants this process to end. */
+bool lc_pipeline_attend(struct lc_pipeline *pipeline);
+
 /* The loop is about to sleep. Cheap when nothing was called in this turn. */
 void lc_pipeline_turn_end(struct lc_pipeline *pipeline);

@@ -162,6 +162,12 @@ void lc_workers_kill_late(struct lc_master *m)
             lc_master_wake_at(m, worker->deadline_ms);
             continue;
         }
+        if (worker->farewell == SIGTERM && !has_begun(worker)) {
+            worker->farewell = SIGQUIT; /* ends an import */
+            worker->deadline_ms = now + QUICK_MS;
+            worker_enter(m, worker, LC_WORKER_LEAVING);
+            continue;
+        }
         lc_log(LC_WARN, "Worker (pid:%d) has not left in time%s: SIGKILL",
                (int)worker->child->pid, lc_worker_hand_text(worker, hand));
         worker_enter(m, worker, LC_WORKER_KILLED);

@@ -33,6 +33,7 @@ struct lc_python_bridge {
     void (*thread_end)(void *app);
     void (*turn_start)(void *app);
     void (*sources)(void *app, void (*each)(void *owner, const char *path), void *owner);
+    bool (*attend)(void *app);
 
     /* The calls of lc_script_ops, but for these two. */
     const struct lc_script_ops *script;

@@ -121,15 +121,24 @@ void lc_exchange_detach(struct lc_exchange *x)
 
 /* ---- calls ---- */
 
+static _Thread_local bool is_entered;
+
 void lc_exchange_enter(struct lc_exchange *x)
 {
+    is_entered = true;
     x->is_inside = true;
 }
 
 void lc_exchange_leave(struct lc_exchange *x)
 {
     lc_exchange_settle(x);
+    is_entered = false;
     x->is_inside = false;
+}
+
+bool lc_exchange_is_entered(void)
+{
+    return is_entered;
 }
 
 /* All but the sleep happens under Python's lock. */

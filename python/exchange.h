@@ -41,6 +41,7 @@ int lc_exchange_type_open(void); /* -1 with an exception */
 /* This thread calls into the application for the exchange, and comes back. */
 void lc_exchange_enter(struct lc_exchange *x);
 void lc_exchange_leave(struct lc_exchange *x);
+bool lc_exchange_is_entered(void); /* by this thread */
 
 /* Around what waits in the host: the calling thread lets go of Python's lock. It may be one that
  * the application started itself; then the thread of the call may come back meanwhile. */

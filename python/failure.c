@@ -1,6 +1,7 @@
 #include "python/failure.h"
 
 #include "python/exchange.h"
+#include "python/interrupt.h"
 #include "python/start_response.h"
 #include "python/target.h"
 
@@ -42,14 +43,19 @@ static void log_text(enum lc_level level, PyObject *text)
     Py_DECREF(bytes);
 }
 
-void lc_failure_say(const struct lc_exchange *x, const char *what)
+static void say(enum lc_level level, const struct lc_exchange *x, const char *what)
 {
     PyObject *first = title(x);
     PyObject *text = first == NULL ? NULL : PyUnicode_FromFormat("%U: %s", first, what);
 
-    log_text(LC_ERROR, text);
+    log_text(level, text);
     Py_XDECREF(text);
     Py_XDECREF(first);
+}
+
+void lc_failure_say(const struct lc_exchange *x, const char *what)
+{
+    say(LC_ERROR, x, what);
 }
 
 /* The exception that is set, with its traceback attached; a new reference. */
@@ -86,9 +92,17 @@ static void log_titled(PyObject *first, PyObject *exception)
     Py_XDECREF(first);
 }
 
+static bool is_a(PyObject *exception, PyObject *class)
+{
+    return PyErr_GivenExceptionMatches(exception, class) != 0;
+}
+
 static void log_exception(const struct lc_exchange *x, PyObject *exception)
 {
-    log_titled(title(x), exception);
+    if (is_a(exception, lc_interrupt_exception()))
+        say(LC_WARN, x, "its worker was told to leave at once");
+    else
+        log_titled(title(x), exception);
 }
 
 void lc_failure_log(const struct lc_exchange *x)
@@ -123,11 +137,6 @@ static bool answer_refusal(struct lc_request *request, PyObject *exception)
     lc_response_refuse(request, 500, "Bad Request", (struct lc_slice){at, (size_t)size});
     Py_DECREF(text);
     return true;
-}
-
-static bool is_a(PyObject *exception, PyObject *class)
-{
-    return PyErr_GivenExceptionMatches(exception, class) != 0;
 }
 
 /* Reading wsgi.input failed, and the application let that out. As Gunicorn has it, a client that

@@ -537,6 +537,14 @@ def decode_certificate(der):
 # ---- leaving ----
 
 
+def handle_interrupts(handler):
+    import _signal
+
+    for number in (_signal.SIGINT, _signal.SIGQUIT):
+        if _signal.getsignal(number) in (_signal.SIG_DFL, None):  # None: it is the server's
+            _signal.signal(number, handler)
+
+
 def finish(limit):
     """What Python does when a program ends: wait for threads, run atexit, write out what is
     buffered. In a thread, because some of it may never end. False: it has not."""

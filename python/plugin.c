@@ -139,6 +139,11 @@ static void python_sources(void *app, void (*each)(void *owner, const char *path
         bridge->sources(app, each, owner);
 }
 
+static bool python_attend(void *app)
+{
+    return bridge->attend(app);
+}
+
 static const struct lc_app_ops wsgi = {
     .name = "wsgi",
     .open = python_open,
@@ -150,6 +155,7 @@ static const struct lc_app_ops wsgi = {
     .thread_end = python_thread_end,
     .turn_start = python_turn_start,
     .sources = python_sources,
+    .attend = python_attend,
 };
 
 /* ---- scripts ---- */

@@ -4,6 +4,7 @@
 #include "python/gil.h"
 #include "python/hooks.h"
 #include "python/host.h"
+#include "python/interrupt.h"
 #include "python/loader.h"
 #include "python/start.h"
 
@@ -348,11 +349,7 @@ static int script_call(void *script, const char *hook,
 
 static void script_attend(void)
 {
-    bool was_parked = enter();
-
-    if (PyErr_CheckSignals() < 0)
-        PyErr_Print();
-    leave(was_parked);
+    lc_interrupt_attend();
 }
 
 /* ---- forks ---- */

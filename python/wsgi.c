@@ -10,6 +10,7 @@
 #include "python/fork.h"
 #include "python/gil.h"
 #include "python/hooks.h"
+#include "python/interrupt.h"
 #include "python/iterate.h"
 #include "python/loader.h"
 #include "python/peer.h"
@@ -82,6 +83,8 @@ static void *wsgi_open(const struct lc_app_options *options,
     if (app->callable == NULL || fill(app, options, err) < 0)
         goto fail;
     app->traces_lines = options->traces_lines;
+    if (lc_interrupt_open() < 0)
+        PyErr_Print(); /* what runs then is ended by SIGKILL */
     open_apps++;
     lc_hooks_note_app(app->callable);
     lc_gil_park();
@@ -257,6 +260,12 @@ static void wsgi_sources(void *data, void (*each)(void *owner, const char *path)
         lc_sources_each(each, owner);
 }
 
+static bool wsgi_attend(void *data)
+{
+    (void)data;
+    return lc_interrupt_attend();
+}
+
 LC_API const struct lc_python_bridge licorne_python_bridge = {
     .version = LC_PYTHON_BRIDGE,
     .open = wsgi_open,
@@ -268,6 +277,7 @@ LC_API const struct lc_python_bridge licorne_python_bridge = {
     .thread_end = wsgi_thread_end,
     .turn_start = wsgi_turn_start,
     .sources = wsgi_sources,
+    .attend = wsgi_attend,
     .script = &lc_python_script,
     .start = lc_script_start,
     .preload = lc_preload,

@@ -13,6 +13,7 @@
 #include "config/hooks.h"
 #include "worker/orphan.h"
 #include "worker/server.h"
+#include "worker/signals.h"
 #include "worker/tls.h"
 
 #include <licorne/error.h>
@@ -20,16 +21,14 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
 /* --- signals ------------------------------------------------------------------------------------ */
 
-static void on_signal(uv_signal_t *handle, int signum)
+static void obey(struct lc_server *server, int signum)
 {
-    struct lc_server *server = handle->data;
-
+    lc_server_attend(server);
     if (signum == SIGTERM) {
         lc_server_drain(server);
         return;
@@ -38,66 +37,19 @@ static void on_signal(uv_signal_t *handle, int signum)
     lc_server_stop_at_once(server);
 }
 
-static void ignore(int signum)
-{
-    (void)signum;
-}
-
-/* Reopening logs is the logger's business. Not SIG_IGN: programs that the application starts
- * would inherit that. */
-static void take_no_notice(int signum)
-{
-    struct sigaction action = {.sa_handler = ignore, .sa_flags = SA_RESTART};
-
-    sigaction(signum, &action, NULL);
-}
-
-/* libuv tells of a signal when the loop comes round. The answer that is being made meanwhile
- * should say already that the connection closes. */
-static atomic_bool is_told_to_leave; /* threads ask too */
-static atomic_bool is_told_to_stop;
-static void (*tell_loop)(int);
-
-static void on_told(int signum)
-{
-    is_told_to_leave = true;
-    if (signum != SIGTERM)
-        is_told_to_stop = true;
-    tell_loop(signum);
-}
-
-static void notice_at_once(int signum)
-{
-    struct sigaction action;
-
-    sigaction(signum, NULL, &action);
-    tell_loop = action.sa_handler;
-    action.sa_handler = on_told;
-    sigaction(signum, &action, NULL);
-}
-
 bool lc_server_is_leaving(const struct lc_server *server)
 {
-    return server->is_draining || is_told_to_leave;
+    return server->is_draining || lc_worker_signals_told_to_leave();
 }
 
 bool lc_server_must_stop(const struct lc_server *server)
 {
-    return is_told_to_stop || server->is_orphan;
+    return lc_worker_signals_told_to_stop() || server->is_orphan;
 }
 
 void lc_orders_watch_signals(struct lc_server *server)
 {
-    static const int watched[] = {SIGTERM, SIGINT, SIGQUIT};
-
-    for (size_t i = 0; i < LC_COUNT(watched); i++) {
-        uv_signal_init(&server->loop, &server->signals[i]);
-        server->signals[i].data = server;
-        uv_signal_start(&server->signals[i], on_signal, watched[i]);
-        notice_at_once(watched[i]);
-    }
-    take_no_notice(SIGUSR1);
-    take_no_notice(SIGWINCH);
+    lc_worker_signals_watch(server, obey);
 }
 
 /* --- messages ----------------------------------------------------------------------------------- */

@@ -5,7 +5,7 @@
 
 struct lc_server;
 
-/* The loop is there: signals wait for it from now on. */
+/* The application is there: the loop obeys from now on. */
 void lc_orders_watch_signals(struct lc_server *server);
 
 /* It serves: messages are read. */

@@ -14,6 +14,7 @@
 #include "worker/lend.h"
 #include "worker/relief.h"
 #include "worker/reply.h"
+#include "worker/signals.h"
 #include "worker/sources.h"
 
 #include <licorne/error.h>
@@ -170,6 +171,13 @@ void lc_server_stop_at_once(struct lc_server *server)
     uv_stop(&server->loop);
 }
 
+void lc_server_attend(struct lc_server *server)
+{
+    if (lc_pipeline_attend(server->pipeline))
+        lc_server_drain(server);
+    lc_hooks_attend(server->config);
+}
+
 /* The last of the leaving workers has what the others passed on, as soon as it can: each may wait a
  * moment for its client. */
 static void inherit_all(struct lc_server *server)
@@ -204,7 +212,8 @@ static void on_tick(uv_timer_t *timer)
     lc_sources_tell(server);
     lc_accept_resume(server);
     lc_relief_start(server);
-    lc_hooks_attend(server->config);
+    lc_worker_signals_keep();
+    lc_server_attend(server);
     uv_timer_start(timer, on_tick, until_next_deadline(server, now), 0);
 }
 

@@ -22,6 +22,7 @@
 #include "worker/relief.h"
 #include "worker/reply.h"
 #include "worker/server.h"
+#include "worker/signals.h"
 #include "worker/sources.h"
 #include "worker/tls.h"
 
@@ -94,7 +95,6 @@ static int start_loop(struct lc_server *server, struct lc_error *err)
     if (failed != 0)
         return lc_error_set(err, LC_E_BOOT, "event loop: %s", uv_strerror(failed));
     server->has_loop = true;
-    lc_orders_watch_signals(server);
     uv_timer_init(&server->loop, &server->tick);
     lc_room_init(server);
     uv_prepare_init(&server->loop, &server->before_sleep);
@@ -186,6 +186,7 @@ static int serve(struct lc_server *server, struct lc_error *err)
 
     if (lc_accept_start(server, err) < 0)
         return -1;
+    lc_orders_watch_signals(server);
     uv_update_time(&server->loop);
     atomic_store(&slot->heartbeat_ms, uv_now(&server->loop));
     atomic_store(&slot->state, LC_SLOT_SERVING);
@@ -279,6 +280,7 @@ int lc_worker_run(const struct lc_inherit *inherit)
     lc_stacks_open(inherit->output);
     lc_log(LC_INFO, "Booting worker with pid: %d", (int)getpid());
     init(&server, inherit);
+    lc_worker_signals_open();
     if (lc_orphan_watch(inherit->channel, &err) < 0 || start_loop(&server, &err) < 0 ||
         open_tls(&server, &err) < 0 || load_application(&server, &err) < 0 ||
         call_init_hook(&server, &err) < 0 || start_threads(&server, &err) < 0 ||

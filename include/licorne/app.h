@@ -94,6 +94,11 @@ struct lc_app_ops {
      * NULL when `open` has failed. Called from the loop's thread, between turns, for the setting
      * `reload`; may be NULL. */
     void (*sources)(void *app, void (*each)(void *owner, const char *path), void *owner);
+
+    /* About every second, and when a signal has come: what the language has put off, such as
+     * its handlers of signals, may run. Called from the loop's thread, between turns. True: the
+     * application wants this process to end. May be NULL. */
+    bool (*attend)(void *app);
 };
 
 LC_C_END

@@ -144,6 +144,13 @@ def request_hooks(script):
     return _requests.hooks_of(script)
 
 
+def interrupted():
+    """In a worker that has a request in hand and was told to leave at once."""
+    server = arbiter._instance
+    if server is not None and "worker_int" in server.script.hooks:
+        server.script.call("worker_int", {})
+
+
 def note_app(callable_):
     """In a worker that has loaded its application."""
     server = arbiter._instance

@@ -163,8 +163,9 @@ class Arbiter:
 
     def _on_worker_int(self, hook, details):
         worker = current_worker()
-        worker.alive = False
-        self._call(hook, worker)
+        if worker.alive:  # once, whether it was idle or in a request
+            worker.alive = False
+            self._call(hook, worker)
 
     def _on_worker_abort(self, hook, details):
         worker = current_worker()
