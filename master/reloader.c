@@ -1,5 +1,6 @@
 #include "master/reloader.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "config/config.h"
 #include "master/reload.h"
@@ -30,9 +31,10 @@ void lc_reloader_learn(struct lc_master *m, struct lc_slice paths)
 
 /* A missing module may be what is missing: until the application can be loaded, a new file is as
  * good a reason to try as a changed one. */
-void lc_reloader_show(struct lc_master *m, struct lc_slice traceback)
+void lc_reloader_show(struct lc_master *m, const struct lc_worker *from,
+                      struct lc_slice traceback)
 {
-    m->watch.minds_newcomers = true;
+    lc_watch_mind_newcomers(&m->watch, lc_clock_ms() - from->started_ms);
     LC_LIST_EACH (at, &m->workers) {
         const struct lc_worker *worker = LC_CONTAINER(at, struct lc_worker, link);
 

@@ -8,6 +8,7 @@
 
 #include <licorne/log.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
 #include <glob.h>
@@ -22,6 +23,7 @@ enum {
     QUIET_MS = 150,    /* an editor, or git, changes several files at once */
     LONGEST_MS = 1000, /* but whatever changes all the time is not waited for */
     LOOK_EVERY_MS = 1000,
+    TICK_MS = 20, /* the clock of the files may be so late */
 };
 
 static const uint32_t events_of_interest = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM |
@@ -253,9 +255,11 @@ void lc_watch_add(struct lc_watch *watch, const char *path, const struct timespe
 {
     const char *slash = strrchr(path, '/');
 
-    if (!watch->is_open || slash == NULL || slash[1] == '\0')
+    if (!watch->is_open || slash == NULL)
         return;
     struct lc_watched_folder *folder = folder_of(watch, path, (size_t)(slash - path));
+    if (slash[1] == '\0')
+        return;
     const struct file *file = add_to(folder, slash + 1);
     if (loaded != NULL && !is_same_time(*loaded, file->modified))
         note_change(watch, folder, slash + 1);
@@ -310,6 +314,79 @@ static void look_at_folder(struct lc_watch *watch, struct lc_watched_folder *fol
     look_at_files(watch, folder);
 }
 
+/* --- newcomers ----------------------------------------------------------------------------- */
+
+static bool is_before(struct timespec a, struct timespec b)
+{
+    return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec < b.tv_nsec;
+}
+
+static struct timespec long_ago(uint64_t ago_ms)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_REALTIME_COARSE, &time); /* which file systems use */
+    time.tv_sec -= (time_t)(ago_ms / 1000);
+    time.tv_nsec -= (long)(ago_ms % 1000) * 1000000;
+    if (time.tv_nsec < 0) {
+        time.tv_sec--;
+        time.tv_nsec += 1000000000;
+    }
+    return time;
+}
+
+/* A folder that is new, or has got something new, is looked through in its turn. */
+static void meet(struct lc_watch *watch, size_t which, const char *name)
+{
+    struct lc_watched_folder *folder = &watch->folders[which];
+    LC_AUTOFREE char *path = lc_printf("%s/%s", folder->path, name);
+    struct stat about;
+
+    if (name[0] == '.' || find_file(folder, name) != NULL || stat(path, &about) < 0 ||
+        is_before(about.st_ctim, watch->newcomers_since))
+        return;
+    if (S_ISDIR(about.st_mode) && strcmp(name, "__pycache__") != 0)
+        folder_of(watch, path, strlen(path));
+    else if (S_ISREG(about.st_mode) && is_source(name))
+        note_change(watch, folder, name);
+}
+
+static void look_through(struct lc_watch *watch, size_t which)
+{
+    const char *path = watch->folders[which].path;
+    struct stat about;
+
+    if (stat(path, &about) < 0 || is_before(about.st_mtim, watch->newcomers_since))
+        return; /* nothing came */
+    DIR *dir = opendir(path);
+    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;)
+        meet(watch, which, entry->d_name);
+    if (dir != NULL)
+        closedir(dir);
+}
+
+static void look_for_newcomers(struct lc_watch *watch)
+{
+    struct timespec now = long_ago(0);
+
+    for (size_t i = 0; i < watch->count; i++) /* meet() may add some */
+        look_through(watch, i);
+    if (watch->changed != NULL) /* each is told once */
+        watch->newcomers_since = now;
+}
+
+void lc_watch_mind_newcomers(struct lc_watch *watch, uint64_t ago_ms)
+{
+    struct timespec since = long_ago(ago_ms + TICK_MS);
+
+    if (!watch->is_open)
+        return;
+    if (!watch->minds_newcomers || is_before(watch->newcomers_since, since))
+        watch->newcomers_since = since;
+    watch->minds_newcomers = true;
+    look_for_newcomers(watch);
+}
+
 /* What inotify cannot tell: new matches of patterns, folders that are others now, and everything
  * where there is no inotify. */
 static void look(struct lc_watch *watch)
@@ -322,6 +399,8 @@ static void look(struct lc_watch *watch)
     }
     for (size_t i = 0; i < watch->patterns->count; i++)
         add_pattern(watch, i);
+    if (watch->polls && watch->minds_newcomers)
+        look_for_newcomers(watch);
 }
 
 /* --- life ---------------------------------------------------------------------------------- */

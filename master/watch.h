@@ -24,8 +24,9 @@ struct lc_watch {
     const struct lc_strings *patterns; /* reload_extra_files */
     char *changed;                     /* the latest change, or NULL */
     uint64_t changed_ms, first_changed_ms;
-    uint64_t look_ms;     /* when to look at what inotify does not tell */
-    bool minds_newcomers; /* any new source in a watched folder counts too */
+    uint64_t look_ms;                /* when to look at what inotify does not tell */
+    bool minds_newcomers;            /* any new source in a watched folder counts too */
+    struct timespec newcomers_since; /* by the clock of the files */
 };
 
 /* `engine` is "auto", "inotify" or "poll"; `patterns` (paths and glob patterns) stay the
@@ -35,9 +36,14 @@ void lc_watch_open(struct lc_watch *watch, uv_loop_t *loop, const char *engine,
 void lc_watch_close(struct lc_watch *watch);
 
 /* A file of the application, as it was when it was loaded (NULL: as it is now). One that is known
- * already costs little; one that has changed since is a change. */
+ * already costs little; one that has changed since is a change. "/srv/app/" stands for the
+ * folder alone. */
 void lc_watch_add(struct lc_watch *watch, const char *path,
                   const struct timespec *loaded);
+
+/* From now on sources that are new in a watched folder count as well, and also those that came since
+ * an attempt was begun `ago_ms` ago to do without them. */
+void lc_watch_mind_newcomers(struct lc_watch *watch, uint64_t ago_ms);
 
 /* The file that has changed, once nothing has changed for a moment; the caller frees it. NULL:
  * none yet, ask again at `*when_ms` (lc_clock_ms). */

@@ -446,7 +446,7 @@ void lc_worker_hear(struct lc_master *m, struct lc_worker *worker)
             lc_reloader_learn(m, (struct lc_slice){payload, head.length});
             break;
         case LC_MSG_TRACEBACK:
-            lc_reloader_show(m, (struct lc_slice){payload, head.length});
+            lc_reloader_show(m, worker, (struct lc_slice){payload, head.length});
             break;
         case LC_MSG_RECORDS:
         case LC_MSG_STREAMS:

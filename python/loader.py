@@ -140,6 +140,7 @@ def load(spec, chdir, executable, defaults):
         return None, APP_LOAD, str(refusal), str(refusal)
     except BaseException as e:  # SystemExit too: an application must not end the server
         _broken.extend(files_of(e))
+        _broken.extend(folders_for(e, chdir))
         return None, BOOT, explain(e, spec, chdir, executable), in_short(e)
 
 
@@ -599,6 +600,16 @@ def files_of(exception):
         exception = exception.__cause__ or exception.__context__
 
 
+def folders_for(exception, chdir):
+    """Where a module that is missing may come to be, each with a slash behind it."""
+    name = getattr(exception, "name", None)
+    if not isinstance(exception, ModuleNotFoundError) or not name:
+        return []
+    parent = sys.modules.get(name.rpartition(".")[0])
+    folders = searched(chdir) if parent is None else getattr(parent, "__path__", [])
+    return [os.path.join(os.path.abspath(folder), "") for folder in folders]
+
+
 def sources():
     """The files of all modules, as far as they were not returned before."""
     found = []
@@ -607,6 +618,10 @@ def sources():
         if not isinstance(path, str) or path in _named:
             continue
         _named.add(path)
+        if path.endswith("/"):
+            if os.path.isdir(path):
+                found.append(path)
+            continue
         if path.endswith((".pyc", ".pyo")):
             path = path[:-1]
         # Its own file may be changed, or the link that leads there.

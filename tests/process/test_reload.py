@@ -209,6 +209,41 @@ def test_a_missing_package_is_awaited(start, project):
     wait_for_answer(server, b"one")
 
 
+def test_a_module_that_comes_before_anybody_looks_is_not_missed(start, project, engine):
+    (project / "part.py").unlink()
+    (project / "app.py").write_text(APP.replace("import part", """
+import pathlib
+try:
+    import part
+except ImportError:
+    pathlib.Path("part.py").write_text("text = b'came quickly'")
+    raise
+"""))
+    server = start("--reload", "--reload-engine", engine, "--chdir", project, "app")
+    wait_for_answer(server, b"came quickly")
+    server.wait_for_log(f"Worker reloading: {project / 'part.py'} modified")
+    time.sleep(1.5)
+    assert server.stderr.count("Worker reloading") == 1
+
+
+@pytest.mark.parametrize("spec, name", [("app", "app.py"), ("shop.main:app", "shop/main.py"),
+                                        ("shop.app", "shop/app/__init__.py")])
+def test_an_application_that_is_not_there_yet_is_awaited(start, tmp_path, engine, spec, name):
+    (tmp_path / "shop").mkdir()
+    server = start("--reload", "--reload-engine", engine, "--chdir", tmp_path, spec, wait=False)
+    server.wait_for_log("No module named")
+    time.sleep(1)
+    (tmp_path / "unrelated.txt").write_text("no source")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("""
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [b"it is there"]
+app = application
+""")
+    wait_for_answer(server, b"it is there")
+
+
 def test_a_link_or_a_folder_that_is_exchanged_is_a_change(start, project, package):
     package.rename(project / "v1")
     shutil.copytree(project / "v1", project / "v2")
