@@ -284,8 +284,11 @@ static void add_missing(struct lc_master *m, struct lc_generation *generation)
             lc_master_wake_at(m, generation->backoff.until_ms);
             return;
         }
-        if (!add_one(m, generation))
+        if (!add_one(m, generation)) {
+            if (!lc_backoff_is_over(&generation->backoff, lc_clock_ms()))
+                lc_master_wake_at(m, generation->backoff.until_ms);
             return;
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 """Workers that hang, crash, eat memory or are slow: what the log says, and that others serve."""
 import os
+import resource
 import signal
 import time
 
@@ -128,6 +129,19 @@ def test_a_slow_request_is_shown_and_goes_on(serve, threads, tmp_path):
     assert "thread 1: GET /slow from 127.0.0.1 runs for 1 s; its stack:" in text
     assert 'wild.py", line' in wait_until(lambda: "in application" in log.read_text()
                                           and log.read_text())
+
+
+def test_a_worker_that_cannot_be_started_is_tried_again_soon(serve):
+    server = serve()
+    [worker] = server.wait_for_workers(1)
+    assert server.get("/").status == 200
+    limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+    os.kill(worker, signal.SIGKILL)
+    server.wait_for_log("No new worker could be started: ", count=3)
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
+    server.wait_for_workers(1, without=[worker])
+    assert server.get("/").status == 200
 
 
 def restarts(server):
