@@ -148,7 +148,8 @@ void lc_conn_wants_turn(struct lc_conn *conn)
 
 void lc_conn_mind_more(struct lc_conn *conn)
 {
-    if ((conn->events & UV_READABLE) && lc_wire_has_more(&conn->wire))
+    if (conn->wire.tls != NULL && (conn->events & UV_READABLE) &&
+        lc_wire_has_more(&conn->wire))
         lc_conn_wants_turn(conn);
 }
 
