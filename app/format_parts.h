@@ -51,6 +51,7 @@ enum lc_atom {
     LC_ATOM_SECONDS,
     LC_ATOM_MILLISECONDS,
     LC_ATOM_MICROSECONDS,
+    LC_ATOM_QUEUED,
 };
 
 /* What stands between a name and the end of its conversion: "%(D)-8.3d". */

@@ -30,6 +30,7 @@ static const struct {
     {"T", LC_ATOM_SECONDS, NULL},
     {"M", LC_ATOM_MILLISECONDS, NULL},
     {"D", LC_ATOM_MICROSECONDS, NULL},
+    {"Q", LC_ATOM_QUEUED, NULL},
     {"L", LC_ATOM_DURATION_TEXT, NULL},
     {"p", LC_ATOM_PID, NULL},
     {"f", LC_ATOM_ENVIRON_FIELD, "referer"},

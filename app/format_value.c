@@ -238,6 +238,7 @@ uint64_t lc_format_number(enum lc_atom atom, const struct lc_request *request,
     case LC_ATOM_SENT: return request->response.written;
     case LC_ATOM_SECONDS: return us / 1000000;
     case LC_ATOM_MILLISECONDS: return us / 1000;
+    case LC_ATOM_QUEUED: return lc_request_waited_us(request);
     default: return us;
     }
 }
@@ -280,7 +281,7 @@ static struct lc_slice text_of(struct lc_format *format, const struct lc_format_
     case LC_ATOM_SECONDS:
     case LC_ATOM_MILLISECONDS:
     case LC_ATOM_MICROSECONDS:
-        return digits_of(room, lc_format_number(op->atom, request, us));
+    case LC_ATOM_QUEUED: return digits_of(room, lc_format_number(op->atom, request, us));
     }
     return dash;
 }

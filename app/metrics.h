@@ -4,5 +4,5 @@
 
 struct lc_request;
 
-/* Its duration, that it was one, and its status. `now_us` is lc_clock_us. */
+/* Its duration, that it was one, its status, and how long it waited for the application. `now_us` is lc_clock_us. */
 void lc_metrics_request(const struct lc_request *request, uint64_t now_us);

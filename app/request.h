@@ -106,6 +106,8 @@ struct lc_request {
 
     struct lc_response response;
     uint64_t started_us; /* the head's first byte was read; lc_clock_us */
+    uint64_t ready_us;   /* all was there that the application needs    */
+    uint64_t called_us;  /* it was called; 0: not yet                   */
 
     const struct lc_host_ops *host;
     /* From here on nothing is cleared between requests. */
@@ -120,6 +122,13 @@ struct lc_slice lc_target_authority(struct lc_slice target, struct lc_slice *res
 /* Splits the target (already validated) into raw_path, path and query; decodes the path into
  * the arena where it holds "%". RFC 9112, 3.2. */
 void lc_request_split_target(struct lc_request *request);
+
+/* How long the request waited for the application, in microseconds; 0 for one that it never saw. */
+static inline uint64_t lc_request_waited_us(const struct lc_request *request)
+{
+    return request->called_us > request->ready_us ? request->called_us - request->ready_us
+                                                  : 0;
+}
 
 /* Copies the head's bytes into the arena and lets every slice that pointed into them point there;
  * `head` becomes the copy. Nothing is done a second time. */

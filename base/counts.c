@@ -7,16 +7,20 @@ uint64_t lc_latency_floor(unsigned bucket)
     return (uint64_t)(8 + bucket % 8) << (bucket / 8 - 1);
 }
 
+static void add(uint64_t *totals, const _Atomic uint64_t *counts, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        totals[i] += atomic_load_explicit(&counts[i], memory_order_relaxed);
+}
+
 void lc_totals_add(struct lc_totals *totals, const struct lc_counts *counts)
 {
-    for (unsigned i = 0; i < LC_STATUS_CLASSES; i++)
-        totals->status[i] += atomic_load_explicit(&counts->status[i],
-                                                  memory_order_relaxed);
-    totals->bytes += atomic_load_explicit(&counts->bytes, memory_order_relaxed);
-    for (unsigned i = 0; i < LC_LATENCY_BUCKETS; i++)
-        totals->latency[i] += atomic_load_explicit(&counts->latency[i],
-                                                   memory_order_relaxed);
-    totals->latency_us += atomic_load_explicit(&counts->latency_us, memory_order_relaxed);
+    add(totals->status, counts->status, LC_STATUS_CLASSES);
+    add(&totals->bytes, &counts->bytes, 1);
+    add(totals->latency, counts->latency, LC_LATENCY_BUCKETS);
+    add(&totals->latency_us, &counts->latency_us, 1);
+    add(totals->waits, counts->waits, LC_LATENCY_BUCKETS);
+    add(&totals->waits_us, &counts->waits_us, 1);
 }
 
 double lc_latency_percentile(const uint64_t latency[LC_LATENCY_BUCKETS], double share)

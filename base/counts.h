@@ -16,7 +16,9 @@ struct lc_counts {
     _Atomic uint64_t status[LC_STATUS_CLASSES];
     _Atomic uint64_t bytes; /* of bodies that were sent */
     _Atomic uint64_t latency[LC_LATENCY_BUCKETS];
-    _Atomic uint64_t latency_us; /* of all together */
+    _Atomic uint64_t latency_us;                /* of all together */
+    _Atomic uint64_t waits[LC_LATENCY_BUCKETS]; /* for the application, of the latency */
+    _Atomic uint64_t waits_us;
 };
 
 /* The same at one moment, or of several workers together. */
@@ -25,6 +27,8 @@ struct lc_totals {
     uint64_t bytes;
     uint64_t latency[LC_LATENCY_BUCKETS];
     uint64_t latency_us;
+    uint64_t waits[LC_LATENCY_BUCKETS];
+    uint64_t waits_us;
 };
 
 /* Which bucket a time falls into, and where a bucket begins. */
@@ -59,6 +63,13 @@ static inline void lc_count_answer(struct lc_counts *counts, int status, uint64_
     lc_count(&counts->bytes, bytes);
     lc_count(&counts->latency[lc_latency_bucket(us)], 1);
     lc_count(&counts->latency_us, us);
+}
+
+/* Writer: the application was called, after the request had waited for so long. */
+static inline void lc_count_wait(struct lc_counts *counts, uint64_t us)
+{
+    lc_count(&counts->waits[lc_latency_bucket(us)], 1);
+    lc_count(&counts->waits_us, us);
 }
 
 /* Reader. */

@@ -107,6 +107,9 @@ static void tell_requests(FILE *out, const struct lc_figures *figures)
              "From a request's first byte until its answer had left.");
     put_histogram(out, "licorne_request_duration_seconds", totals->latency,
                   totals->latency_us);
+    announce(out, "licorne_request_queue_seconds", "histogram",
+             "How long complete requests waited for the application.");
+    put_histogram(out, "licorne_request_queue_seconds", totals->waits, totals->waits_us);
     put_alone(out, "licorne_response_body_bytes_total", "counter", totals->bytes,
               "Bytes of bodies that were sent.");
     put_alone(out, "licorne_requests_in_flight", "gauge", figures->in_flight,

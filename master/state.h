@@ -12,6 +12,7 @@
 #include "master/handed.h"
 #include "master/listen.h"
 #include "master/master.h"
+#include "master/metrics.h"
 #include "master/notify.h"
 #include "master/tally.h"
 #include "master/watch.h"
@@ -103,10 +104,7 @@ struct lc_master {
     size_t lost_count;
     uint64_t memory_check_ms;
     struct lc_watch watch; /* the application's files, with `reload` */
-    struct {
-        unsigned workers; /* as last told   */
-        uint64_t next_ms; /* of the backlog */
-    } metrics;
+    struct lc_metrics metrics;
     struct lc_control *control; /* NULL: none */
     struct lc_monitor *monitor; /* NULL: none */
 

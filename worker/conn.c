@@ -13,6 +13,7 @@
 #include "worker/handshake.h"
 #include "worker/hint.h"
 #include "worker/intake.h"
+#include "worker/ready.h"
 #include "worker/relay.h"
 #include "worker/relief.h"
 #include "worker/reply.h"
@@ -457,6 +458,8 @@ static void call_application(struct lc_conn *conn,
     struct lc_slot *slot = server->inherit->slot;
 
     mind_the_held(server);
+    if (request->called_us == 0)
+        request->called_us = server->now_us;
     lc_slot_take_in_hand(slot, 0, uv_now(&server->loop), request->method, request->target,
                          conn->endpoints.remote_addr);
     atomic_store_explicit(&slot->busy_since_us, server->now_us, memory_order_relaxed);
@@ -496,6 +499,7 @@ static void start_request(struct lc_conn *conn)
         return;
     }
     exchange->is_counted = true;
+    exchange->request.ready_us = lc_ready_since(conn);
     conn->server->in_flight++;
     if (!conn->has_asked) {
         conn->has_asked = true;
@@ -556,6 +560,8 @@ static void complete_request(struct lc_conn *conn)
     if (exchange->is_counted) {
         server->in_flight--;
         lc_server_count_request(server);
+        lc_count_wait(&server->inherit->slot->counts,
+                      lc_request_waited_us(&exchange->request));
     }
     lc_count_answer(&server->inherit->slot->counts, exchange->request.response.status,
                     exchange->request.response.written,

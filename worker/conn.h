@@ -64,6 +64,7 @@ struct lc_conn {
     bool is_passed;    /* to a sibling, which has it now                      */
     bool is_watched;   /* by the relief thread                                */
     bool has_asked;    /* the application has seen a request of it            */
+    bool has_waited;   /* unread, before a sibling passed it here             */
     bool closes;       /* after what is being sent                            */
     bool lingers;      /* … because more bytes may be coming                  */
     bool is_last;      /* so does, after an answer, the origin of a relayed one */

@@ -71,7 +71,11 @@ static void call_application(struct lc_exchange *exchange)
     struct lc_request *request = &exchange->request;
     struct lc_slot *slot = server->inherit->slot;
 
-    lc_slot_take_in_hand(slot, lent->thread, lc_clock_ms(), request->method,
+    uint64_t now_us = lc_clock_us();
+
+    if (request->called_us == 0)
+        request->called_us = now_us;
+    lc_slot_take_in_hand(slot, lent->thread, now_us / 1000, request->method,
                          request->target, request->endpoints->remote_addr);
     if (lent->is_begun) {
         lc_pipeline_resume(server->pipeline, request);

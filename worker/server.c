@@ -72,6 +72,9 @@ bool lc_server_has_room(const struct lc_server *server)
 void lc_server_start_call(struct lc_server *server)
 {
     server->now_us = lc_clock_us();
+    if (atomic_load_explicit(&server->is_awake, memory_order_relaxed))
+        return;
+    server->turn_us = server->now_us;
     atomic_store_explicit(&server->is_awake, true, memory_order_relaxed);
 }
 

@@ -111,6 +111,7 @@ struct lc_server {
     uint64_t turn_first_us; /* when the first of them was held            */
     uint64_t now_us;        /* when the call in hand began                 */
     uint64_t kept_us; /* for how long slow calls have kept the loop, since the start */
+    uint64_t turn_us; /* when the first request of this turn was read */
     unsigned slow_memory; /* above 0: calls are slow just now, hold nothing */
     struct lc_list held;  /* the connections that have answers there    */
 

@@ -391,6 +391,7 @@ static void recall(struct lc_conn *conn, const struct note *note)
 {
     conn->has_asked = note->has_asked != 0;
     conn->is_last = note->is_last != 0;
+    conn->has_waited = true;
     conn->is_greeted |= note->is_greeted != 0;
     if (note->is_announced)
         lc_greeting_announce(conn, &note->announced);

@@ -10,6 +10,7 @@
 #include "master/control/request.h"
 #include "master/exposition.h"
 #include "master/figures.h"
+#include "master/queue_length.h"
 #include "master/state.h"
 #include "master/upgrade.h"
 #include "master/workers.h"
@@ -181,6 +182,14 @@ static void put_sums(json_t *object, const struct lc_figures *sums)
     put(object, "responses", status_classes(&sums->totals));
 }
 
+static void put_activity(json_t *object, const struct lc_figures *figures)
+{
+    put_number(object, "workers_busy", figures->workers.busy);
+    put_number(object, "workers_idle", figures->workers.idle);
+    put_number(object, "threads_busy", figures->threads.busy);
+    put_number(object, "threads_idle", figures->threads.idle);
+}
+
 static json_t *restarts(const struct lc_tally *tally)
 {
     json_t *object = json_object();
@@ -268,7 +277,9 @@ json_t *lc_show_stats(const struct lc_master *m)
     struct lc_figures sums = lc_figures_of(m);
 
     put_sums(object, &sums);
+    put_activity(object, &sums);
     put(object, "latency_ms", percentiles(sums.totals.latency));
+    put(object, "queue_ms", percentiles(sums.totals.waits));
     return object;
 }
 
@@ -310,7 +321,9 @@ json_t *lc_show_metrics(const struct lc_master *m)
 
     put_text(object, "listeners", listeners);
     put_sums(object, &sums);
+    put_activity(object, &sums);
     put(object, "latency_us", histogram(sums.totals.latency));
+    put(object, "queue_us", histogram(sums.totals.waits));
     LC_LIST_EACH (at, &m->workers)
         json_array_append_new(workers, measure(worker_of(at)));
     put(object, "workers", workers);
@@ -332,6 +345,7 @@ static json_t *describe_listener(const struct lc_listener *listener)
 {
     struct lc_listeners alone = {.items = (struct lc_listener *)listener, .count = 1};
     LC_AUTOFREE char *address = lc_listeners_text(&alone);
+    struct lc_queue_length queue;
     json_t *object = json_object();
 
     put_text(object, "address", address);
@@ -340,6 +354,10 @@ static json_t *describe_listener(const struct lc_listener *listener)
              listener->is_unix                        ? "unix"
              : strchr(listener->address, ':') != NULL ? "tcp6"
                                                       : "tcp");
+    if (lc_queue_length(listener->fd, listener->is_unix, &queue)) {
+        put_number(object, "queue_length", queue.waiting);
+        put_number(object, "queue_limit", queue.limit);
+    }
     return object;
 }
 
