@@ -55,6 +55,8 @@ static const struct {
     {"proxy_protocol", LC_ATOM_PROXY_PROTOCOL, NULL},
     {"proxy_addr", LC_ATOM_PROXY_ADDR, NULL},
     {"proxy_port", LC_ATOM_PROXY_PORT, NULL},
+    {"licorne.peer_addr", LC_ATOM_PEER_ADDR, NULL},
+    {"licorne.peer_port", LC_ATOM_PEER_PORT, NULL},
     {"script_name", LC_ATOM_SCRIPT_NAME, NULL},
     {"wsgi.url_scheme", LC_ATOM_SCHEME, NULL},
     {"content_type", LC_ATOM_REQUEST_FIELD, "content-type"},

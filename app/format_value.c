@@ -256,6 +256,8 @@ static struct lc_slice text_of(struct lc_format *format, const struct lc_format_
     case LC_ATOM_PROXY_PROTOCOL: return or_dash(endpoints->proxy_protocol);
     case LC_ATOM_PROXY_ADDR: return or_dash(endpoints->proxy_addr);
     case LC_ATOM_PROXY_PORT: return or_dash(endpoints->proxy_port);
+    case LC_ATOM_PEER_ADDR: return or_dash(endpoints->peer_addr);
+    case LC_ATOM_PEER_PORT: return or_dash(endpoints->peer_port);
     case LC_ATOM_SERVER_NAME: return server_name(request);
     case LC_ATOM_SERVER_PORT: return server_port(request);
     case LC_ATOM_SERVER_SOFTWARE: return lc_slice(format->software);

@@ -223,6 +223,16 @@ static int check_forwarder_headers(struct lc_config *config, struct lc_error *er
     return result;
 }
 
+static int check_real_ip_header(struct lc_config *config, struct lc_error *err)
+{
+    const char *name = config->real_ip_header;
+
+    if (name != NULL && *name != '\0' && !lc_is_token(lc_slice(name)))
+        return wrong(config, err, real_ip_header, "'%s' is no name of a header field",
+                     name);
+    return 0;
+}
+
 static bool has_loggers(const char *path)
 {
     FILE *file = fopen(path, "re");
@@ -394,7 +404,7 @@ static const check_fn checks[] = {
     refuse_what_is_missing, check_chdir,   check_directories,  check_bind,
     check_metrics_bind,     check_raw_env, check_worker_class, check_paste,
     check_workers,          check_choices, check_trust,        check_forwarder_headers,
-    check_daemons,          check_tls,     check_words,
+    check_real_ip_header,   check_daemons, check_tls,          check_words,
 };
 
 int lc_config_check(struct lc_config *config, struct lc_error *err)

@@ -37,7 +37,7 @@ static PyObject *usual_keys[USUALS];
 static struct {
     PyObject *request_method, *server_protocol, *query_string, *script_name,
         *server_software, *url_scheme, *input, *early_hints, *proxy_protocol, *proxy_addr,
-        *proxy_port;
+        *proxy_port, *peer_addr, *peer_port;
 } keys;
 
 static struct {
@@ -99,6 +99,26 @@ static int put_proxy(PyObject *dict, const struct lc_peer *peer)
     if (PyDict_SetItem(dict, keys.proxy_addr, peer->proxy_addr) < 0)
         return -1;
     return PyDict_SetItem(dict, keys.proxy_port, peer->proxy_port);
+}
+
+/* A header field of a trusted proxy names the client of this request: who connected stands under
+ * names of our own. A port that nobody tells is left out, as on a unix socket. */
+static int put_named(PyObject *dict, const struct lc_endpoints *ends,
+                     const struct lc_peer *peer)
+{
+    PyObject *port_key = usual_keys[REMOTE_PORT];
+
+    if (PyDict_SetItem(dict, keys.peer_addr, peer->remote_addr) < 0 ||
+        (peer->remote_port != NULL &&
+         PyDict_SetItem(dict, keys.peer_port, peer->remote_port) < 0))
+        return -1;
+    if (lc_py_put(dict, usual_keys[REMOTE_ADDR],
+                  lc_py_text(lc_slice(ends->remote_addr))) < 0)
+        return -1;
+    if (ends->remote_port != NULL)
+        return lc_py_put(dict, port_key, lc_py_text(lc_slice(ends->remote_port)));
+    int has_port = PyDict_Contains(dict, port_key);
+    return has_port == 1 ? PyDict_DelItem(dict, port_key) : has_port;
 }
 
 /* ---- header fields ---- */
@@ -254,6 +274,9 @@ static int put_rest(struct lc_environ *env, PyObject *dict, struct lc_exchange *
         return -1;
     if (peer->proxy_protocol != NULL && put_proxy(dict, peer) < 0)
         return -1;
+    if (lc_request_endpoints(request)->peer_addr != NULL &&
+        put_named(dict, lc_request_endpoints(request), peer) < 0)
+        return -1;
     if (PyDict_SetItem(dict, keys.early_hints, x->early_hints) < 0)
         return -1;
     return PyDict_SetItem(dict, keys.input, x->input);
@@ -343,6 +366,8 @@ static int open_texts(void)
         {&keys.proxy_protocol, "PROXY_PROTOCOL"},
         {&keys.proxy_addr, "PROXY_ADDR"},
         {&keys.proxy_port, "PROXY_PORT"},
+        {&keys.peer_addr, "licorne.peer_addr"},
+        {&keys.peer_port, "licorne.peer_port"},
         {&keys.early_hints, "wsgi.early_hints"},
         {&texts.empty, ""},
         {&texts.http, "http"},

@@ -74,9 +74,13 @@ static struct lc_peer *create_peer(const struct lc_endpoints *ends)
         return NULL;
     }
     peer->socket = lc_socket_create();
-    peer->remote_addr = text_like(&remote_addr, ends->remote_addr);
-    if (ends->remote_port != NULL)
-        peer->remote_port = lc_py_text(lc_slice(ends->remote_port));
+    /* What is said of one request only is not the connection's. */
+    bool is_named = ends->peer_addr != NULL;
+    const char *port = is_named ? ends->peer_port : ends->remote_port;
+    peer->remote_addr = text_like(&remote_addr,
+                                  is_named ? ends->peer_addr : ends->remote_addr);
+    if (port != NULL)
+        peer->remote_port = lc_py_text(lc_slice(port));
     if (!ends->is_unix) {
         peer->server_name = text_like(&server_name, ends->server_addr);
         peer->server_port = text_like(&server_port, ends->server_port);

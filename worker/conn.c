@@ -461,7 +461,7 @@ static void call_application(struct lc_conn *conn,
     if (request->called_us == 0)
         request->called_us = server->now_us;
     lc_slot_take_in_hand(slot, 0, uv_now(&server->loop), request->method, request->target,
-                         conn->endpoints.remote_addr);
+                         request->endpoints->remote_addr);
     atomic_store_explicit(&slot->busy_since_us, server->now_us, memory_order_relaxed);
     exchange->is_calling = true;
     if (server->relief != NULL)

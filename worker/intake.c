@@ -6,6 +6,7 @@
 #include "worker/conn.h"
 #include "worker/exchange.h"
 #include "worker/greeting.h"
+#include "worker/real_ip.h"
 #include "worker/relay.h"
 #include "worker/reply.h"
 
@@ -235,6 +236,9 @@ static bool take_head(struct lc_conn *conn, struct lc_slice *input)
                                        result == LC_HTTP1_FAIL ? input->len : used};
     input->at += used;
     input->len -= used;
+    if (conn->server->rules.read_forwarded != NULL &&
+        (result == LC_HTTP1_DONE || result == LC_HTTP1_HEAD))
+        lc_real_ip_find(conn);
     switch (result) {
     case LC_HTTP1_MORE: return false;
     case LC_HTTP1_DONE: lc_conn_enter(conn, LC_CONN_HANDLING); return true;

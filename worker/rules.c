@@ -62,6 +62,17 @@ static void init_trust(struct lc_rules *rules, const struct lc_config *config)
             rules->permits_all_forwarders = true;
 }
 
+static void init_real_ip(struct lc_rules *rules, const struct lc_config *config)
+{
+    if (config->real_ip_header == NULL || *config->real_ip_header == '\0')
+        return;
+    rules->real_ip_header = lc_slice(config->real_ip_header);
+    rules->read_forwarded = lc_slice_equals_nocase(rules->real_ip_header,
+                                                   LC_SLICE("Forwarded"))
+                                ? lc_forwarded_rfc7239
+                                : lc_forwarded_list;
+}
+
 void lc_rules_init(struct lc_rules *rules, const struct lc_config *config)
 {
     *rules = (struct lc_rules){
@@ -75,6 +86,7 @@ void lc_rules_init(struct lc_rules *rules, const struct lc_config *config)
     };
     init_limits(rules, config);
     init_trust(rules, config);
+    init_real_ip(rules, config);
 }
 
 void lc_rules_deinit(struct lc_rules *rules)

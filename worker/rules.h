@@ -1,6 +1,7 @@
 /* worker/rules.h — the settings that requests are judged by, in the form in which they cost least to
  * ask. Made once in each worker. */
 #pragma once
+#include "app/forwarded.h"
 #include "config/config.h"
 #include "config/networks.h"
 #include "config/scheme_headers.h"
@@ -40,7 +41,10 @@ struct lc_rules {
 
     struct lc_networks forwarders; /* peers whose word on scheme and names counts */
     struct lc_networks proxies;    /* peers that may speak the PROXY protocol     */
-    unsigned proxy_versions;       /* LC_PROXY_V1 | LC_PROXY_V2                   */
+
+    struct lc_slice real_ip_header; /* the field that names the client            */
+    lc_forwarded_fn read_forwarded; /* NULL: none does                            */
+    unsigned proxy_versions;        /* LC_PROXY_V1 | LC_PROXY_V2                   */
 };
 
 /* Names that differ in length or first letter mostly differ in this bit; so one look tells that most

@@ -121,6 +121,7 @@ struct lc_server {
 
     struct lc_rules rules;
     struct lc_dropped dropped;
+    bool has_told_of_nonsense; /* in real_ip_header */
     uint64_t requests;
     uint32_t in_flight;       /* requests that the application has */
     uint64_t heartbeat_ms;    /* the longest sleep of the loop */

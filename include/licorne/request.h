@@ -22,7 +22,8 @@ struct lc_header {
     struct lc_slice value;
 };
 
-/* Who speaks to whom on a connection. Texts end in NUL and live as long as the connection. */
+/* Who speaks to whom on a connection. Texts end in NUL and live as long as the connection, or as
+ * the request where a header field named the client (real_ip_header). */
 struct lc_endpoints {
     const char *remote_addr; /* "192.0.2.7", "2001:db8::7"; "" on a unix socket    */
     const char *remote_port; /* "51234"; NULL on a unix socket                     */
@@ -38,6 +39,11 @@ struct lc_endpoints {
 
     int socket; /* the connection's: to ask it, and to set its options, not to read or write */
     const struct lc_tls_info *tls; /* <licorne/tls.h>; NULL: not encrypted */
+
+    /* Where a header field of a trusted proxy named the client (real_ip_header), `remote_addr` is
+     * that client's and `remote_port` its port, or NULL; these are who connected. Else NULL. */
+    const char *peer_addr;
+    const char *peer_port; /* NULL also on a unix socket */
 };
 
 /* A place for a controller to keep something with a connection (a cached object). `release` is
