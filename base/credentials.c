@@ -2,6 +2,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "base/permission.h"
 
 #include <licorne/error.h>
 
@@ -102,6 +103,7 @@ static int open_source(struct source *source, const struct lc_pem_file *file,
     source->fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (source->fd < 0 || fstat(source->fd, &info) < 0) {
         lc_error_sys(err, "%s", source->name);
+        lc_error_blame(err, file->path, LC_RIGHT_READ);
         if (err != NULL)
             err->code = LC_E_CONFIG;
         return -1;

@@ -69,12 +69,16 @@ int lc_fd_write_all(int fd, const void *data, size_t len)
     return 0;
 }
 
-int lc_fd_tmpfile(const char *dir)
+const char *lc_fd_tmpdir(const char *dir)
 {
     if (dir == NULL)
         dir = getenv("TMPDIR");
-    if (dir == NULL || *dir == '\0')
-        dir = "/tmp";
+    return dir == NULL || *dir == '\0' ? "/tmp" : dir;
+}
+
+int lc_fd_tmpfile(const char *dir)
+{
+    dir = lc_fd_tmpdir(dir);
 
     int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))

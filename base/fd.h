@@ -27,3 +27,6 @@ int lc_fd_write_all(int fd, const void *data, size_t len);
 /* An empty file in `dir` (NULL: TMPDIR, else /tmp) that has no name: it is gone when closed.
  * -1 with errno. */
 int lc_fd_tmpfile(const char *dir);
+
+/* The folder that it would use for `dir`. */
+const char *lc_fd_tmpdir(const char *dir);

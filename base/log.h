@@ -37,6 +37,7 @@ _Static_assert(sizeof(struct lc_record_head) == 12, "the wire format is fixed");
     X(error)  /* a path; "-" is stderr, "" is nowhere            */        \
     X(access) /* a path; "-" is stdout                           */        \
     X(owner)  /* "UID:GID" that files are given to, or ""        */        \
+    X(mode)   /* of new files, in octal; "": as the umask says   */        \
     X(syslog) /* an address, see config/remote.h; "": no syslog  */        \
     X(syslog_facility)                                                     \
     X(syslog_prefix)                                                       \

@@ -67,6 +67,15 @@ static void bring_into_bounds(struct lc_config *config)
         config->limit_request_field_size = REQUEST_FIELD_SIZE;
 }
 
+/* Sockets belong to whom the workers become, unless somebody else is named. */
+static void choose_owner_of_sockets(struct lc_config *config)
+{
+    if (config->origins->of[LC_SET_socket_user].kind == LC_FROM_DEFAULT)
+        config->socket_user = config->user;
+    if (config->origins->of[LC_SET_socket_group].kind == LC_FROM_DEFAULT)
+        config->socket_group = config->group;
+}
+
 /* As Gunicorn: an empty name is none. */
 static void forget_empty_names(struct lc_config *config)
 {
@@ -412,6 +421,7 @@ int lc_config_check(struct lc_config *config, struct lc_error *err)
     struct lc_error problems = {.code = LC_E_NONE}, why;
 
     bring_into_bounds(config);
+    choose_owner_of_sockets(config);
     forget_empty_names(config);
     for (size_t i = 0; i < LC_COUNT(checks); i++)
         if (checks[i](config, &why) < 0)

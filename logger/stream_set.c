@@ -5,6 +5,7 @@
 #include "config/script.h"
 #include "logger/record.h"
 #include "logger/stream.h"
+#include "logger/streams/streams.h"
 #include "logger/targets.h"
 
 #include <licorne/error.h>
@@ -133,6 +134,7 @@ static int open_all(struct lc_stream_set *fresh, struct lc_slice payload,
     if (lc_log_targets_read(&targets, payload, err) < 0)
         return -1;
     snprintf(fresh->owner, sizeof(fresh->owner), "%s", targets.owner);
+    lc_stream_file_set_mode((mode_t)strtoul(targets.mode, NULL, 8));
     if (open_one(fresh, LC_STREAM_ERROR, targets.error, err) < 0 ||
         open_one(fresh, LC_STREAM_ACCESS, targets.access, err) < 0 ||
         lc_syslog_open(&fresh->syslog, fresh->loop, &targets, err) < 0)

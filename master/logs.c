@@ -120,6 +120,9 @@ static void tell_streams(struct lc_master *m)
     LC_AUTOFREE char *error = absolute_target(is_scripted ? NULL : config->errorlog);
     LC_AUTOFREE char *access = absolute_target(is_scripted ? NULL : config->accesslog);
     LC_AUTOFREE char *owner = owner_of_files(config);
+    LC_AUTOFREE char *mode = config->log_file_mode == 0
+                                 ? NULL
+                                 : lc_printf("%o", (unsigned)config->log_file_mode);
     LC_AUTOFREE char *syslog_prefix = syslog_prefix_of(config);
     const char *syslog = config->syslog ? config->syslog_addr : NULL;
     const char *syslog_facility = config->syslog_facility;

@@ -2,6 +2,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "base/permission.h"
 
 #include <licorne/error.h>
 
@@ -51,8 +52,10 @@ int lc_pidfile_write(const char *path, pid_t pid, struct lc_error *err)
     LC_AUTOFREE char *text = lc_printf("%d\n", (int)pid);
     LC_AUTOCLOSE int fd = mkostemp(draft, O_CLOEXEC);
 
-    if (fd < 0)
-        return lc_error_sys(err, "cannot create '%s'", draft);
+    if (fd < 0) {
+        lc_error_sys(err, "cannot create '%s'", path);
+        return lc_error_blame(err, path, LC_RIGHT_MAKE);
+    }
     if (lc_fd_write_all(fd, text, strlen(text)) < 0 || fchmod(fd, 0644) < 0 ||
         rename(draft, path) < 0) {
         lc_error_sys(err, "cannot write '%s'", path);
@@ -82,8 +85,10 @@ int lc_pidfile_check(const char *path, pid_t pid, struct lc_error *err)
         return -1;
 
     pid_t named = pid_in(path);
-    if (named < 0)
-        return lc_error_sys(err, "pidfile '%s'", path);
+    if (named < 0) {
+        lc_error_sys(err, "pidfile '%s'", path);
+        return lc_error_blame(err, path, LC_RIGHT_READ);
+    }
     if (named > 0 && named != pid && is_alive(named))
         return lc_error_set(err, LC_E_CONFIG,
                             "Already running on PID %d (or pid file '%s' is stale)",

@@ -2,6 +2,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "base/permission.h"
 #include "config/address.h"
 #include "config/config.h"
 
@@ -120,13 +121,19 @@ static struct sockaddr_un unix_name(const struct lc_address *address)
     return name;
 }
 
+static int cannot_look(const char *path, struct lc_error *err)
+{
+    lc_error_sys(err, "'%s'", path);
+    return lc_error_blame(err, path, LC_RIGHT_MAKE);
+}
+
 /* Makes way for a new socket at the path: 0 if nothing is in the way any more. */
 static int remove_stale(const struct sockaddr_un *name, struct lc_error *err)
 {
     struct stat about;
 
     if (lstat(name->sun_path, &about) < 0)
-        return errno == ENOENT ? 0 : lc_error_sys(err, "'%s'", name->sun_path);
+        return errno == ENOENT ? 0 : cannot_look(name->sun_path, err);
     if (!S_ISSOCK(about.st_mode))
         return lc_error_set(err, LC_E_CONFIG, "'%s' is not a socket", name->sun_path);
 
@@ -141,8 +148,10 @@ static int remove_stale(const struct sockaddr_un *name, struct lc_error *err)
         errno = EADDRINUSE;
         return lc_error_sys(err, "bind");
     }
-    if (unlink(name->sun_path) < 0 && errno != ENOENT)
-        return lc_error_sys(err, "'%s': unlink", name->sun_path);
+    if (unlink(name->sun_path) < 0 && errno != ENOENT) {
+        lc_error_sys(err, "'%s': unlink", name->sun_path);
+        return lc_error_blame(err, name->sun_path, LC_RIGHT_MAKE);
+    }
     return 0;
 }
 
@@ -164,24 +173,23 @@ static int cannot_bind(const struct sockaddr_un *name, struct lc_error *err)
     if (errno == ENOENT && slash != NULL && slash != name->sun_path)
         return lc_error_set(err, LC_E_CONFIG, "there is no directory %.*s",
                             (int)(slash - name->sun_path), name->sun_path);
-    if (errno == EACCES)
-        return lc_error_set(err, LC_E_CONFIG,
-                            "bind: %s: user id %d may not make the file %s",
-                            strerror(EACCES), (int)geteuid(), name->sun_path);
-    return lc_error_sys(err, "bind");
+    lc_error_sys(err, "bind");
+    return lc_error_blame(err, name->sun_path, LC_RIGHT_MAKE);
 }
 
-static int give_to_user(const char *path, const struct lc_config *config,
-                        struct lc_error *err)
+/* Before anybody can connect: nothing listens yet. */
+static int give_rights(const char *path, const struct lc_config *config,
+                       struct lc_error *err)
 {
-    uid_t uid = (uid_t)config->user;
-    gid_t gid = (gid_t)config->group;
+    uid_t uid = (uid_t)config->socket_user;
+    gid_t gid = (gid_t)config->socket_group;
 
-    if (uid == geteuid() && gid == getegid())
-        return 0;
-    if (chown(path, uid, gid) < 0)
-        return lc_error_sys(err, "'%s': chown to user %d, group %d", path, (int)uid,
-                            (int)gid);
+    if ((uid != geteuid() || gid != getegid()) && chown(path, uid, gid) < 0)
+        return lc_error_sys(err, "'%s': uid %d may not give it to user %d, group %d",
+                            path, (int)geteuid(), (int)uid, (int)gid);
+    if (config->socket_mode != 0 && chmod(path, (mode_t)config->socket_mode) < 0)
+        return lc_error_sys(err, "'%s': chmod 0%03o", path,
+                            (unsigned)config->socket_mode);
     return 0;
 }
 
@@ -201,7 +209,7 @@ int lc_socket_unix(const struct lc_address *address, const struct lc_config *con
     umask(kept);
     if (rc < 0)
         return cannot_bind(&name, err);
-    if (give_to_user(name.sun_path, config, err) < 0) {
+    if (give_rights(name.sun_path, config, err) < 0) {
         unlink(name.sun_path);
         return -1;
     }

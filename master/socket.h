@@ -16,7 +16,7 @@ int lc_socket_tcp(const struct lc_address *address, bool shares_port,
 void lc_socket_share_port(int fd, bool is_shared);
 
 /* Bound, not yet listening. A socket in the way is removed if nobody listens on it. The new one
- * gets its mode from `umask` and belongs to `user` and `group`. */
+ * has `socket_mode`, or what `umask` leaves, and belongs to `socket_user` and `socket_group`. */
 int lc_socket_unix(const struct lc_address *address, const struct lc_config *config,
                    struct lc_error *err);
 

@@ -3,6 +3,7 @@
 #include "app/request.h"
 #include "base/fd.h"
 #include "base/mem.h"
+#include "base/permission.h"
 
 #include <licorne/error.h>
 
@@ -72,13 +73,21 @@ static int append_to_memory(struct lc_gather *gather, struct lc_slice piece, siz
     return 0;
 }
 
+static int no_file(const char *dir, struct lc_error *err)
+{
+    const char *used = lc_fd_tmpdir(dir);
+    LC_AUTOFREE char *file = lc_printf("%s/licorne-XXXXXX", used);
+
+    lc_error_sys(err, "a request body in tmp_upload_dir = %s", used);
+    return lc_error_blame(err, file, LC_RIGHT_MAKE);
+}
+
 /* Moves what is in memory to a file of its own. */
 static int spill(struct lc_gather *gather, size_t used, struct lc_error *err)
 {
     gather->fd = lc_fd_tmpfile(gather->dir);
     if (gather->fd < 0)
-        return lc_error_sys(err, "a request body in tmp_upload_dir = %s",
-                            gather->dir != NULL ? gather->dir : "(the system's)");
+        return no_file(gather->dir, err);
 
     int result = write_to_file(gather, (struct lc_slice){gather->memory, used}, err);
     free(gather->memory);

@@ -2,27 +2,62 @@
 #include "logger/streams/streams.h"
 
 #include "base/mem.h"
+#include "base/permission.h"
 #include "logger/backlog.h"
 
 #include <licorne/error.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct file {
     int fd;
 };
 
+static mode_t mode_of_new; /* 0: not said */
+
+void lc_stream_file_set_mode(mode_t mode)
+{
+    mode_of_new = mode;
+}
+
+/* O_APPEND lets several writers share the file. O_NONBLOCK changes nothing for a regular file; a
+ * named pipe without a reader must not hold up the other streams. */
+static int open_with(const char *path, int more)
+{
+    return open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | more,
+                0644);
+}
+
+/* A mode that was asked for is given to files that are made here, whatever the umask says, and to
+ * no others: their rights are what somebody gave them. */
+static int open_or_make(const char *path)
+{
+    int fd = -1;
+
+    if (mode_of_new == 0)
+        return open_with(path, O_CREAT);
+    do {
+        fd = open_with(path, 0);
+        if (fd >= 0 || errno != ENOENT)
+            return fd;
+        fd = open_with(path, O_CREAT | O_EXCL);
+    } while (fd < 0 && errno == EEXIST); /* somebody was quicker */
+    if (fd >= 0)
+        fchmod(fd, mode_of_new);
+    return fd;
+}
+
 static void *file_open(const char *path, struct lc_error *err)
 {
-    /* O_APPEND lets several writers share the file. O_NONBLOCK changes nothing for a regular
-     * file; a named pipe without a reader must not hold up the other streams. */
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-                  0644);
+    int fd = open_or_make(path);
+
     if (fd < 0) {
         lc_error_sys(err, "cannot open '%s' for appending as uid %ld", path,
                      (long)geteuid());
+        lc_error_blame(err, path, LC_RIGHT_WRITE);
         return NULL;
     }
 

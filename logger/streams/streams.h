@@ -2,6 +2,7 @@
  * list.c. A type opens what its target names and writes a backlog there; waiting, retrying and
  * reporting are done for all of them by logger/stream.c. */
 #pragma once
+#include <sys/types.h>
 
 struct lc_backlog;
 struct lc_error;
@@ -23,7 +24,9 @@ struct lc_stream_ops {
     void (*close)(void *state);
 };
 
-extern const struct lc_stream_ops lc_stream_file;   /* target: a path */
+extern const struct lc_stream_ops lc_stream_file; /* target: a path */
+/* Of files that are made from now on; 0: what the process's umask leaves of 0644. */
+void lc_stream_file_set_mode(mode_t mode);
 extern const struct lc_stream_ops lc_stream_stdout; /* target: not looked at */
 extern const struct lc_stream_ops lc_stream_stderr;
 extern const struct lc_stream_ops lc_stream_remote; /* target: "udp://…", "statsd:…" */

@@ -3,6 +3,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/permission.h"
 #include "config/config.h"
 #include "master/control/place.h"
 #include "master/socket.h"
@@ -30,6 +31,12 @@ static int bind_with_mode(int fd, const char *path, mode_t mode)
     return rc;
 }
 
+static int cannot_bind(const char *path, struct lc_error *err)
+{
+    lc_error_sys(err, "'%s': bind", path);
+    return lc_error_blame(err, path, LC_RIGHT_MAKE);
+}
+
 static int listen_at(struct lc_door *door, const char *path, mode_t mode,
                      struct lc_error *err)
 {
@@ -41,7 +48,7 @@ static int listen_at(struct lc_door *door, const char *path, mode_t mode,
     if (fd < 0)
         return lc_error_sys(err, "socket");
     if (bind_with_mode(fd, path, mode) < 0)
-        return lc_error_sys(err, "'%s': bind", path);
+        return cannot_bind(path, err);
     if (listen(fd, BACKLOG) < 0 || lstat(path, &about) < 0) {
         lc_error_sys(err, "'%s': listen", path);
         unlink(path);
