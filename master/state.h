@@ -49,7 +49,8 @@ struct lc_generation {
     unsigned wanted;                      /* workers */
     uint64_t since_ms;
     struct lc_backoff backoff;
-    bool has_failed; /* a worker of `next` could not boot; why: the first line */
+    uint64_t next_start_ms; /* boot_stagger: no worker is started before */
+    bool has_failed;        /* a worker of `next` could not boot; why: the first line */
     char failure[LC_ERROR_TEXT_MAX];
 };
 

@@ -29,7 +29,9 @@ static enum lc_death cause_of(const struct lc_worker *worker, int status)
         if (worker->farewell == 0)
             return LC_DEATH_BOOT;
         if (worker->farewell == SIGABRT)
-            return LC_DEATH_TIMEOUT;
+            return atomic_load(&worker->slot->state) == LC_SLOT_BOOTING
+                       ? LC_DEATH_BOOT
+                       : LC_DEATH_TIMEOUT;
         return worker->is_retiring ? LC_DEATH_RETIRED : LC_DEATH_DISMISSED;
     case LC_WORKER_GONE: break;
     }

@@ -115,6 +115,30 @@ static void watch_slow(struct lc_master *m, struct lc_worker *worker)
     }
 }
 
+/* ---- boot_timeout ---- */
+
+/* A worker that says just now that it is ready is believed: its message is on its way. */
+static void watch_boot(struct lc_master *m, struct lc_worker *worker)
+{
+    long long limit = (long long)worker->generation->config->boot_timeout;
+    uint64_t due = worker->started_ms + (uint64_t)limit * 1000;
+    char why[96];
+
+    if (limit == 0 || atomic_load(&worker->slot->state) != LC_SLOT_BOOTING)
+        return;
+    if (lc_clock_ms() <= due) {
+        lc_master_wake_at(m, due + 1);
+        return;
+    }
+    snprintf(why, sizeof(why), "a worker was not ready after %lld s (boot_timeout)",
+             limit);
+    lc_log(LC_CRITICAL,
+           "WORKER BOOT TIMEOUT (pid:%d): not ready after %lld s; its stack:",
+           (int)worker->child->pid, limit);
+    lc_worker_abort(m, worker);
+    lc_worker_failed_to_boot(m, worker, 0, why);
+}
+
 /* ---- all ---- */
 
 void lc_abort_silent_workers(struct lc_master *m)
@@ -122,6 +146,8 @@ void lc_abort_silent_workers(struct lc_master *m)
     LC_LIST_EACH (at, &m->workers) {
         struct lc_worker *worker = LC_CONTAINER(at, struct lc_worker, link);
 
+        if (worker->state == LC_WORKER_STARTING)
+            watch_boot(m, worker);
         if (worker->state == LC_WORKER_SERVING)
             watch_slow(m, worker);
         if (!is_watched(worker))

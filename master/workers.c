@@ -241,6 +241,7 @@ static int worker_start(struct lc_master *m, struct lc_generation *generation,
     atomic_store(&slot->pid, child->pid);
     lc_list_append(&m->workers, &worker->link);
     m->tally.spawned++;
+    lc_master_wake_at(m, worker->started_ms); /* its boot_timeout begins */
     return 0;
 }
 
@@ -284,11 +285,17 @@ static void add_missing(struct lc_master *m, struct lc_generation *generation)
             lc_master_wake_at(m, generation->backoff.until_ms);
             return;
         }
+        if (lc_clock_ms() < generation->next_start_ms) {
+            lc_master_wake_at(m, generation->next_start_ms);
+            return;
+        }
         if (!add_one(m, generation)) {
             if (!lc_backoff_is_over(&generation->backoff, lc_clock_ms()))
                 lc_master_wake_at(m, generation->backoff.until_ms);
             return;
         }
+        generation->next_start_ms = lc_clock_ms() +
+                                    (uint64_t)generation->config->boot_stagger * 1000;
     }
 }
 
