@@ -539,11 +539,20 @@ def decode_certificate(der):
 
 
 def handle_interrupts(handler):
+    """In the worker; processes that the application forks end by these signals at once."""
     import _signal
 
-    for number in (_signal.SIGINT, _signal.SIGQUIT):
+    both = (_signal.SIGINT, _signal.SIGQUIT)
+    for number in both:
         if _signal.getsignal(number) in (_signal.SIG_DFL, None):  # None: it is the server's
             _signal.signal(number, handler)
+
+    def forget():
+        for number in both:
+            if _signal.getsignal(number) is handler:
+                _signal.signal(number, _signal.SIG_DFL)
+
+    os.register_at_fork(after_in_child=forget)
 
 
 def finish(limit):
