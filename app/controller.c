@@ -120,6 +120,12 @@ void lc_controller_sources(const struct lc_controller *controller,
         controller->ops->sources(controller->app, each, owner);
 }
 
+void lc_controller_reopen_files(const struct lc_controller *controller)
+{
+    if (controller->ops->reopen_files != NULL && controller->app != NULL)
+        controller->ops->reopen_files(controller->app);
+}
+
 void lc_controller_close(struct lc_controller *controller)
 {
     if (controller->app != NULL)

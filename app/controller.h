@@ -25,4 +25,7 @@ int lc_controller_open_broken(struct lc_controller *controller,
 /* Names the files that the application consists of, as far as they were not named before. */
 void lc_controller_sources(const struct lc_controller *controller,
                            void (*each)(void *owner, const char *path), void *owner);
+
+/* Log files were moved away: the application opens its own anew. */
+void lc_controller_reopen_files(const struct lc_controller *controller);
 void lc_controller_close(struct lc_controller *controller);

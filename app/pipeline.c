@@ -92,6 +92,11 @@ void lc_pipeline_sources(struct lc_pipeline *pipeline,
     lc_controller_sources(&pipeline->controller, each, owner);
 }
 
+void lc_pipeline_reopen_files(struct lc_pipeline *pipeline)
+{
+    lc_controller_reopen_files(&pipeline->controller);
+}
+
 void lc_pipeline_destroy(struct lc_pipeline *pipeline)
 {
     if (pipeline == NULL)

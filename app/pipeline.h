@@ -27,6 +27,9 @@ void lc_pipeline_show(struct lc_pipeline *pipeline, const char *text);
 /* Names the files that the application consists of, as far as they were not named before. */
 void lc_pipeline_sources(struct lc_pipeline *pipeline,
                          void (*each)(void *owner, const char *path), void *owner);
+
+/* Log files were moved away: the application opens its own anew. */
+void lc_pipeline_reopen_files(struct lc_pipeline *pipeline);
 void lc_pipeline_destroy(struct lc_pipeline *pipeline);
 
 /* Runs the request through all steps. The response may be complete when this returns, or later

@@ -16,7 +16,7 @@ enum lc_msg_type {
     LC_MSG_RETIRING, /* worker → master: max_requests reached, replace me. No payload  */
     LC_MSG_RECORDS, /* anyone → logger, on the record socket: struct lc_record_head…  */
     LC_MSG_STREAMS, /* master → logger: use these files from now on (base/log.h)      */
-    LC_MSG_REOPEN,  /* master → logger: open all files anew (SIGUSR1). No payload     */
+    LC_MSG_REOPEN, /* master → logger, workers: open all log files anew (SIGUSR1). No payload */
     LC_MSG_SOURCES, /* worker → master: files that the application consists of, since the
                      * latest such message; each is struct timespec, then a path and NUL */
     LC_MSG_TRACEBACK, /* worker → master: why it cannot load the application; master →

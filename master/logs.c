@@ -160,6 +160,13 @@ void lc_logs_redirect(struct lc_master *m, const struct lc_config *before)
 void lc_logs_reopen(struct lc_master *m)
 {
     tell(m, LC_MSG_REOPEN, NULL, 0);
+    LC_LIST_EACH (at, &m->workers) {
+        const struct lc_worker *worker = LC_CONTAINER(at, struct lc_worker, link);
+
+        /* One that does not read what it is told is about to be replaced. */
+        lc_channel_send(worker->child->channel, LC_MSG_REOPEN, worker->generation->number,
+                        NULL, 0);
+    }
 }
 
 /* ---- its life ---- */

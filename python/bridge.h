@@ -34,6 +34,7 @@ struct lc_python_bridge {
     void (*turn_start)(void *app);
     void (*sources)(void *app, void (*each)(void *owner, const char *path), void *owner);
     bool (*attend)(void *app);
+    void (*reopen_files)(void *app);
 
     /* The calls of lc_script_ops, but for these two. */
     const struct lc_script_ops *script;

@@ -591,6 +591,31 @@ def flush_output():
             stream.flush()
 
 
+# ---- files that are moved away ----
+
+
+def reopen_files():
+    """Those of every logger's handlers, as far as the application uses logging at all."""
+    logging = sys.modules.get("logging")
+    if logging is None:
+        return
+    named = [logging.getLogger(name) for name in list(logging.root.manager.loggerDict)]
+    handlers = {handler for logger in [logging.root, *named] for handler in logger.handlers
+                if isinstance(handler, logging.FileHandler)}
+    for handler in handlers:
+        with handler.lock:
+            if handler.stream is None:  # it opens its file with the first record
+                continue
+            try:
+                fresh = handler._open()
+            except OSError:
+                import traceback
+                traceback.print_exc()
+                continue
+            handler.stream.close()
+            handler.stream = fresh
+
+
 # ---- what to watch for changes ----
 
 _named = set()

@@ -144,6 +144,11 @@ static bool python_attend(void *app)
     return bridge->attend(app);
 }
 
+static void python_reopen_files(void *app)
+{
+    bridge->reopen_files(app);
+}
+
 static const struct lc_app_ops wsgi = {
     .name = "wsgi",
     .open = python_open,
@@ -156,6 +161,7 @@ static const struct lc_app_ops wsgi = {
     .turn_start = python_turn_start,
     .sources = python_sources,
     .attend = python_attend,
+    .reopen_files = python_reopen_files,
 };
 
 /* ---- scripts ---- */

@@ -13,6 +13,7 @@
 #include "python/interrupt.h"
 #include "python/iterate.h"
 #include "python/loader.h"
+#include "python/logfiles.h"
 #include "python/peer.h"
 #include "python/preload.h"
 #include "python/script.h"
@@ -266,6 +267,12 @@ static bool wsgi_attend(void *data)
     return lc_interrupt_attend();
 }
 
+static void wsgi_reopen_files(void *data)
+{
+    (void)data;
+    lc_logfiles_reopen();
+}
+
 LC_API const struct lc_python_bridge licorne_python_bridge = {
     .version = LC_PYTHON_BRIDGE,
     .open = wsgi_open,
@@ -278,6 +285,7 @@ LC_API const struct lc_python_bridge licorne_python_bridge = {
     .turn_start = wsgi_turn_start,
     .sources = wsgi_sources,
     .attend = wsgi_attend,
+    .reopen_files = wsgi_reopen_files,
     .script = &lc_python_script,
     .start = lc_script_start,
     .preload = lc_preload,

@@ -84,13 +84,13 @@ static void on_message(struct lc_server *server, const struct lc_msg_head *head,
         ((char *)payload)[head->length] = '\0';
         lc_pipeline_show(server->pipeline, payload);
         break;
+    case LC_MSG_REOPEN: lc_pipeline_reopen_files(server->pipeline); break;
     case LC_MSG_READY:
     case LC_MSG_BOOT_FAILED:
     case LC_MSG_RETIRING:
     case LC_MSG_RECORDS:
     case LC_MSG_STREAMS:
     case LC_MSG_SOURCES:
-    case LC_MSG_REOPEN:
     case LC_MSG_STOP:
     case LC_MSG_CONNECTION: break; /* not for a worker, or not here */
     }

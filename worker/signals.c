@@ -111,8 +111,8 @@ void lc_worker_signals_open(void)
 {
     for (size_t i = 0; i < LC_COUNT(watched); i++)
         set(watched[i], watched[i] == SIGTERM ? note : end);
-    /* Reopening logs is the logger's business. Not SIG_IGN: programs that the application
-     * starts would inherit that. */
+    /* The master tells when logs are to be reopened. Not SIG_IGN: programs that the
+     * application starts would inherit that. */
     set(SIGUSR1, ignore);
     set(SIGWINCH, ignore);
 }

@@ -99,6 +99,10 @@ struct lc_app_ops {
      * its handlers of signals, may run. Called from the loop's thread, between turns. True: the
      * application wants this process to end. May be NULL. */
     bool (*attend)(void *app);
+
+    /* SIGUSR1: log files were moved away, so those that the application writes itself are to be
+     * opened anew. Called from the loop's thread, between turns; may be NULL. */
+    void (*reopen_files)(void *app);
 };
 
 LC_C_END

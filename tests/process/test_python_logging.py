@@ -387,3 +387,46 @@ def test_a_killed_logger_has_a_successor_that_writes_on(site, start):
     wait_until(lambda: server.children("logger") not in ([], [logger]), 10, "another logger")
     server.get("/after")
     site.wait_for("requests", "GET /after 200")
+
+
+# ---- files of the application's own ----------------------------------------------------------
+
+
+OWN_FILES = """
+import logging
+logging.getLogger("shop").addHandler(logging.FileHandler("shop.log"))
+def application(environ, start_response):
+    logging.getLogger("shop").warning("sold %s", environ["PATH_INFO"])
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+"""
+
+
+@pytest.mark.parametrize("arguments", [("-w", "2"), ("--threads", "2"), ("--preload",)])
+def test_usr1_opens_the_applications_files_anew(site, start, arguments):
+    """As in Gunicorn, so that one logrotate rule is enough for all."""
+    (site.folder / "app.py").write_text(OWN_FILES)
+    server = start("--chdir", site.folder, *arguments, "app")
+    server.get("/before")
+    (site.folder / "shop.log").rename(site.folder / "shop.log.1")
+    server.send_signal(signal.SIGUSR1)
+
+    def is_anew(path):
+        server.get(path)
+        return "sold /after" in site.read("shop.log")
+    wait_until(lambda: is_anew("/after"), 15, "a line in the new file")
+    for _ in range(20):
+        server.get("/later")
+    assert "sold /later" not in site.read("shop.log.1")
+    assert site.read("shop.log").count("sold /later") == 20
+
+
+def test_a_file_that_cannot_be_opened_anew_is_written_on(site, start):
+    (site.folder / "app.py").write_text(OWN_FILES.replace('"shop.log"', '"logs/shop.log"'))
+    (site.folder / "logs").mkdir()
+    server = ready(start("--chdir", site.folder, "app"))
+    (site.folder / "logs").rename(site.folder / "old")
+    server.send_signal(signal.SIGUSR1)
+    server.wait_for_log("FileNotFoundError")
+    assert server.get("/after").body == b"ok"
+    site.wait_for("old/shop.log", "sold /after")
