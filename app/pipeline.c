@@ -5,7 +5,6 @@
 #include "base/identity.h"
 #include "base/mem.h"
 #include "config/config.h"
-#include "config/config.h"
 
 #include <licorne/error.h>
 #include <licorne/log.h>

@@ -64,7 +64,7 @@ static bool is_live(struct input *input)
 {
     while (input->exchange != NULL && input->exchange->is_away && !lc_fork_is_child())
         lc_exchange_await_any(); /* the exchange may end meanwhile */
-    if (input->request == NULL) {
+    if (input->exchange == NULL) {
         PyErr_SetString(PyExc_ValueError,
                         "wsgi.input was read after its request had ended");
         return false;

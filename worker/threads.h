@@ -46,30 +46,30 @@ struct lc_threads *lc_threads_create(uv_loop_t *loop, unsigned count,
 
 /* Calls of the loop's thread. */
 
-void lc_threads_push(struct lc_threads *threads, struct lc_task *task);
+void lc_threads_push(struct lc_threads *pool, struct lc_task *task);
 
 /* Takes the first task that is not to be done here after all: while every thread is in a slow one,
  * the owner may have a better place for it. NULL: none of them is like that. */
-struct lc_task *lc_threads_recall(struct lc_threads *threads);
+struct lc_task *lc_threads_recall(struct lc_threads *pool);
 
 /* Whether tasks are slow just now. */
-bool lc_threads_are_slow(struct lc_threads *threads);
+bool lc_threads_are_slow(struct lc_threads *pool);
 
 /* Takes what was posted, without waiting for the loop to be woken. */
-void lc_threads_hear(struct lc_threads *threads);
+void lc_threads_hear(struct lc_threads *pool);
 
 /* The loop has nothing more to do for now. */
-void lc_threads_before_sleep(struct lc_threads *threads);
+void lc_threads_before_sleep(struct lc_threads *pool);
 
 /* Lets the threads finish the queue and end, for at most so long; lc_threads_hear has what they
  * posted last. False: some of them still are at work, and always will be; the process can only
  * exit. */
-bool lc_threads_stop(struct lc_threads *threads, unsigned limit_ms);
+bool lc_threads_stop(struct lc_threads *pool, unsigned limit_ms);
 
 /* After a stop that said true, when the loop has been closed. */
-void lc_threads_destroy(struct lc_threads *threads);
+void lc_threads_destroy(struct lc_threads *pool);
 
 /* Calls of any thread. */
 
 /* `is_urgent`: the loop has something to do about it, so it is woken at once. */
-void lc_threads_post(struct lc_threads *threads, struct lc_task *post, bool is_urgent);
+void lc_threads_post(struct lc_threads *pool, struct lc_task *post, bool is_urgent);
