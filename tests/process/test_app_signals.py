@@ -106,7 +106,7 @@ def application(environ, start_response):
     for _ in range(2):
         assert server.get("/slow").status == 500
         assert server.get("/").body == b"ok"
-    assert server.stderr.count("app.Late: it takes too long") == 2
+    wait_until(lambda: server.stderr.count("app.Late: it takes too long") == 2, 15)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
