@@ -13,9 +13,9 @@ struct lc_server;
  * has nothing in hand, and an import may take minutes. */
 void lc_worker_signals_open(void);
 
-/* From here on the loop tells `obey` of each. */
+/* From here on the loop tells `told` of each. */
 void lc_worker_signals_watch(struct lc_server *server,
-                             void (*obey)(struct lc_server *server, int signum));
+                             void (*told)(struct lc_server *server, int signum));
 
 /* From time to time: handlers may have been set since. */
 void lc_worker_signals_keep(void);
