@@ -20,6 +20,8 @@ struct lc_script {
     bool has_hooks;
     bool writes_logs;
     bool makes_access;
+    bool has_tls;
+    struct lc_script_tls tls;
     enum lc_level least_level; /* of the records it has a use for, if it writes logs */
 };
 
@@ -97,6 +99,7 @@ void lc_script_destroy(struct lc_script *script)
     if (script == NULL)
         return;
     script->ops->destroy(script->handle);
+    free(script->tls.ciphers);
     free(script);
 }
 
@@ -196,6 +199,7 @@ int lc_script_conclude(const struct lc_config *config, struct lc_error *err)
     script->has_hooks = script->ops->has_hooks(script->handle);
     script->ops->logging(script->handle, &script->writes_logs, &script->makes_access,
                          &script->least_level);
+    script->has_tls = script->ops->tls(script->handle, &script->tls);
     return 0;
 }
 
@@ -247,6 +251,11 @@ void lc_script_reopen_logs(const struct lc_config *config)
 }
 
 /* --- hooks ------------------------------------------------------------------------------- */
+
+const struct lc_script_tls *lc_script_tls(const struct lc_script *script)
+{
+    return script == NULL || !script->has_tls ? NULL : &script->tls;
+}
 
 bool lc_script_has_hooks(const struct lc_script *script)
 {

@@ -32,6 +32,10 @@ int lc_script_conclude(const struct lc_config *config, struct lc_error *err);
 int lc_script_preload(const struct lc_config *config, struct lc_error *err);
 
 /* Whether any hook is set, and so anybody to be told of anything. */
+/* What the hook ssl_context has made of the rules for TLS, valid as long as the script; NULL when
+ * there is no such hook. `script` may be NULL. */
+const struct lc_script_tls *lc_script_tls(const struct lc_script *script);
+
 bool lc_script_has_hooks(const struct lc_script *script);
 
 /* 0, or -1 with `err` (LC_E_BOOT) when the hook failed, which was logged with its stack. */

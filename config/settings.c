@@ -10,9 +10,6 @@
     "only HTTP/1 is spoken yet; a proxy in front can speak HTTP/2 with clients"
 #define NO_UWSGI \
     "only http is spoken yet; nginx does with proxy_pass instead of uwsgi_pass"
-#define NO_SSL_HOOK                                                                    \
-    "connections are encrypted by Licorne itself, not by Python's ssl; see certfile, " \
-    "ca_certs, cert_reqs and ciphers"
 #define NO_ASGI  "there is no asgi worker yet, which alone would look at it"
 #define NO_DIRTY "there is no pool of dirty workers yet"
 

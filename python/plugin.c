@@ -230,6 +230,11 @@ static void script_logging(void *script, bool *writes, bool *makes_access,
     bridge->script->logging(script, writes, makes_access, least);
 }
 
+static bool script_tls(void *script, struct lc_script_tls *tls)
+{
+    return bridge->script->tls(script, tls);
+}
+
 static void script_write_log(void *script, bool is_access, struct lc_slice text)
 {
     bridge->script->write_log(script, is_access, text);
@@ -269,6 +274,7 @@ static const struct lc_script_ops scripts = {
     .conclude = script_conclude,
     .has_hooks = script_has_hooks,
     .logging = script_logging,
+    .tls = script_tls,
     .write_log = script_write_log,
     .reopen_logs = script_reopen_logs,
     .call = script_call,

@@ -262,6 +262,30 @@ static void script_logging(void *script, bool *writes, bool *makes_access,
     leave(was_parked);
 }
 
+/* ---- TLS ---- */
+
+static bool script_tls(void *script, struct lc_script_tls *tls)
+{
+    bool was_parked = enter();
+    PyObject *rules = PyObject_GetAttrString(script, "tls");
+    unsigned long long options = 0, no_options = 0;
+    const char *ciphers = NULL;
+    bool is_set = rules != NULL && rules != Py_None &&
+                  PyArg_ParseTuple(rules, "iiiKKz", &tls->min_version, &tls->max_version,
+                                   &tls->verify_mode, &options, &no_options, &ciphers);
+
+    if (is_set) {
+        tls->options = options;
+        tls->no_options = no_options;
+        tls->ciphers = ciphers == NULL ? NULL : strdup(ciphers);
+    }
+    if (PyErr_Occurred())
+        PyErr_Print();
+    Py_XDECREF(rules);
+    leave(was_parked);
+    return is_set;
+}
+
 /* What is wrong with the log has no better place than stderr. */
 static void script_write_log(void *script, bool is_access, struct lc_slice text)
 {
@@ -393,6 +417,7 @@ const struct lc_script_ops lc_python_script = {
     .conclude = script_conclude,
     .has_hooks = script_has_hooks,
     .logging = script_logging,
+    .tls = script_tls,
     .write_log = script_write_log,
     .reopen_logs = script_reopen_logs,
     .call = script_call,

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/tickets.h"
 #include "config/config.h"
+#include "config/script.h"
 
 #include <licorne/error.h>
 
@@ -260,19 +261,31 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv,
 
 /* --- contexts -------------------------------------------------------------------------------- */
 
+static int verify_mode(const struct lc_config *config)
+{
+    const struct lc_script_tls *hook = lc_script_tls(config->script);
+
+    switch (hook != NULL && hook->verify_mode >= 0 ? hook->verify_mode
+                                                   : config->cert_reqs) {
+    case 0: return SSL_VERIFY_NONE;
+    case 1: return SSL_VERIFY_PEER;
+    default: return SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    }
+}
+
 /* A session goes on only under the same rules for clients: one from a time when nobody asked for
  * a certificate must not open a server that demands one. */
 static int bind_sessions(SSL_CTX *context, const struct lc_config *config,
                          const struct lc_credentials *credentials)
 {
     unsigned char id[SSL_MAX_SSL_SESSION_ID_LENGTH];
+    const int mode = verify_mode(config);
     EVP_MD_CTX *digest = EVP_MD_CTX_new();
     bool is_done;
 
     _Static_assert(sizeof(id) == 32, "a SHA-256");
     is_done = digest != NULL && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1 &&
-              EVP_DigestUpdate(digest, &config->cert_reqs, sizeof(config->cert_reqs)) ==
-                  1;
+              EVP_DigestUpdate(digest, &mode, sizeof(mode)) == 1;
     for (size_t i = 0; is_done && i < credentials->count; i++) {
         const struct lc_pem *item = &credentials->items[i];
 
@@ -285,23 +298,22 @@ static int bind_sessions(SSL_CTX *context, const struct lc_config *config,
     return is_done ? 0 : -1;
 }
 
+static const char *ciphers_of(const struct lc_config *config)
+{
+    const struct lc_script_tls *hook = lc_script_tls(config->script);
+
+    if (hook != NULL && hook->ciphers != NULL)
+        return hook->ciphers;
+    return config->ciphers == NULL ? usual_ciphers : config->ciphers;
+}
+
 static int set_ciphers(SSL_CTX *context, const struct lc_config *config,
                        struct lc_error *err)
 {
-    if (SSL_CTX_set_cipher_list(context, config->ciphers == NULL ? usual_ciphers
-                                                                 : config->ciphers) == 1)
+    if (SSL_CTX_set_cipher_list(context, ciphers_of(config)) == 1)
         return 0;
-    LC_AUTOFREE char *name = lc_printf("ciphers = %s", config->ciphers);
+    LC_AUTOFREE char *name = lc_printf("ciphers = %s", ciphers_of(config));
     return wrong(name, "OpenSSL cannot use this", err);
-}
-
-static int verify_mode(const struct lc_config *config)
-{
-    switch (config->cert_reqs) {
-    case 0: return SSL_VERIFY_NONE;
-    case 1: return SSL_VERIFY_PEER;
-    default: return SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-    }
 }
 
 static void set_rules(SSL_CTX *context, const struct lc_config *config)
@@ -324,6 +336,19 @@ static void set_rules(SSL_CTX *context, const struct lc_config *config)
     SSL_CTX_set_alpn_select_cb(context, on_alpn, NULL);
 }
 
+/* What gunicorn.conf.py's ssl_context() has changed. */
+static void obey_hook(SSL_CTX *context, const struct lc_script_tls *hook)
+{
+    if (hook == NULL)
+        return;
+    if (hook->min_version != 0)
+        SSL_CTX_set_min_proto_version(context, hook->min_version);
+    if (hook->max_version != 0)
+        SSL_CTX_set_max_proto_version(context, hook->max_version);
+    SSL_CTX_set_options(context, hook->options);
+    SSL_CTX_clear_options(context, hook->no_options);
+}
+
 static int add_context(struct lc_tls *tls, const struct lc_credentials *credentials,
                        struct lc_error *err)
 {
@@ -334,6 +359,7 @@ static int add_context(struct lc_tls *tls, const struct lc_credentials *credenti
     tls->contexts[tls->count++] = context;
     SSL_CTX_set_app_data(context, tls);
     set_rules(context, tls->config);
+    obey_hook(context, lc_script_tls(tls->config->script));
     if (set_ciphers(context, tls->config, err) < 0)
         return -1;
     if (bind_sessions(context, tls->config, credentials) < 0)

@@ -10,6 +10,7 @@
 #include <licorne/slice.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 LC_C_BEGIN
@@ -55,6 +56,17 @@ struct lc_hook_details {
     long old_count;     /* -1: there was none before */
 };
 
+/* What the hook ssl_context changes of the rules for encrypted connections. */
+struct lc_script_tls {
+    int min_version,
+        max_version; /* 0x0303 is TLS 1.2; 0: as ever                       */
+    int verify_mode; /* as cert_reqs; -1: as the setting says               */
+    uint64_t options,
+        no_options; /* OpenSSL's SSL_OP_…: set besides, and cleared        */
+    char
+        *ciphers; /* of TLS 1.2, for whoever asked to free(); NULL: as the setting says */
+};
+
 struct lc_script_ops {
     /* Starts the language in this process, once; later calls do nothing. `interpreter` as in
      * lc_app_options. 0, or -1 with `err`. */
@@ -80,6 +92,10 @@ struct lc_script_ops {
      * logs gets, and whether that makes the lines of requests as well, in the workers. If it
      * writes, `least` is the level below which it has no use for records. */
     void (*logging)(void *script, bool *writes, bool *makes_access, enum lc_level *least);
+
+    /* What the configuration's hook has made of the rules for encrypted connections; false when
+     * it has none. */
+    bool (*tls)(void *script, struct lc_script_tls *tls);
 
     /* In the process for logs: a record with its newline; and SIGUSR1. */
     void (*write_log)(void *script, bool is_access, struct lc_slice text);

@@ -20,6 +20,7 @@ class Script:
         self.hooks = {}
         self.sink = None  # of a logger of the user's own
         self.makes_access = False
+        self.tls = None  # gunicorn._tls.rules
 
     # ---- settings ----
 
@@ -54,7 +55,20 @@ class Script:
                 return "%s: %s" % (name, e)
         self.hooks = {name: self.cfg.settings[name].value for name in config.HOOKS
                       if self.cfg.settings[name].value is not None}
-        return self.open_log()
+        return self.open_log() or self.open_tls()
+
+    def open_tls(self):
+        if not (self.cfg.ssl_context and self.cfg.is_ssl):
+            return None
+        from gunicorn import _tls
+
+        try:
+            self.tls = _tls.rules(self.cfg)
+        except Exception as e:
+            _licorne.log_raw("".join(traceback.format_exception(
+                type(e), e, own_frames(e.__traceback__))))
+            return "ssl_context: %s" % (str(e) or type(e).__name__)
+        return None
 
     def open_log(self):
         here = os.getcwd()

@@ -530,7 +530,8 @@ SETTINGS = [
         "post_request": "requests_pass_through_their_hooks",
         "worker_int": "int_and_quit_call_worker_int",
         "worker_abort": "a_hung_worker_is_told_by_worker_abort"}.items()),
-    refused("ssl_context", "hooks.ssl_context", None, "not by Python's ssl"),
+    proved("ssl_context", "hooks.ssl_context", None,
+           "test_ssl_context.py::test_the_example_of_gunicorns_documentation"),
 
     # SSL, and what comes before a request
     vault("certfile", "{folder}/server.pem", "--certfile", encrypted),
@@ -743,7 +744,8 @@ def printed(place, arguments=(), env=None):
 @pytest.fixture
 def place(root, authority):
     place = Place(root, authority)
-    hooks = "".join(f"def {each.name}({', '.join('abcd'[:HOOKS.get(each.name, 1)])}): pass\n"
+    hooks = "".join(f"def {each.name}({', '.join('abcd'[:HOOKS.get(each.name, 1)])}): "
+                    f"{'return b()' if each.name == 'ssl_context' else 'pass'}\n"
                     for each in SETTINGS if str(each.value).startswith("hooks."))
     (place.folder / "site" / "hooks.py").write_text(hooks)
     (place.folder / "site" / "logs.py").write_text(

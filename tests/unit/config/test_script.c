@@ -68,6 +68,13 @@ static void fake_logging(void *script, bool *writes, bool *makes_access,
     *writes = *makes_access = false;
 }
 
+static bool fake_tls(void *script, struct lc_script_tls *tls)
+{
+    if (has_hooks)
+        *tls = (struct lc_script_tls){.min_version = 0x0304, .ciphers = strdup("ALL")};
+    return has_hooks;
+}
+
 static int fake_call(void *script, const char *hook,
                      const struct lc_hook_details *details, struct lc_error *err)
 {
@@ -91,6 +98,7 @@ static const struct lc_script_ops fake = {
     .conclude = fake_conclude,
     .has_hooks = fake_has_hooks,
     .logging = fake_logging,
+    .tls = fake_tls,
     .call = fake_call,
     .attend = fake_nothing,
     .before_fork = fake_nothing,
@@ -212,6 +220,16 @@ static void hooks_are_called_where_any_is_set(void **state)
     assert_string_equal(err.text, "it failed");
 }
 
+static void rules_for_tls_are_there_as_long_as_the_script(void **state)
+{
+    assert_null(lc_script_tls(NULL));
+    assert_null(lc_script_tls(loaded("-c", "x.py")->script));
+    has_hooks = true;
+    const struct lc_script_tls *tls = lc_script_tls(loaded("-c", "x.py")->script);
+    assert_int_equal(tls->min_version, 0x0304);
+    assert_string_equal(tls->ciphers, "ALL");
+}
+
 #define WITH_PLUGIN(name) \
     cmocka_unit_test_setup_teardown(name, begin_with_plugin, end_with_plugin)
 
@@ -226,6 +244,7 @@ int main(void)
         WITH_PLUGIN(the_script_learns_what_is_in_force),
         WITH_PLUGIN(without_a_reason_no_script_is_made),
         WITH_PLUGIN(hooks_are_called_where_any_is_set),
+        WITH_PLUGIN(rules_for_tls_are_there_as_long_as_the_script),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
