@@ -148,7 +148,12 @@ static Py_ssize_t read_host(struct input *input, char *into, size_t size)
     ssize_t n = read_or_wait(input, into, size);
 
     if (n < 0) {
-        raise_os_error(errno);
+        int error = errno;
+
+        /* A signal may have ended the wait. What its handler raises comes first, and not a moment
+         * later in the midst of what the application does about an error. */
+        if (PyErr_CheckSignals() == 0)
+            raise_os_error(error);
         return -1;
     }
     if (n == 0) /* the end, expected or not */

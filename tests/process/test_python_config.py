@@ -419,6 +419,6 @@ def application(environ, start_response):
     return []
 """)
     server = start("prints", cwd=tmp_path)
-    wait_until(lambda: server.stdout.count("from a worker") == 3, 15, "a line of each worker")
-    server.stop()
+    server.wait_for_workers(3)
+    server.stop()  # Python may keep the lines until then
     assert server.stdout.splitlines() == ["from the file"] + ["from a worker"] * 3

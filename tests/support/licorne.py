@@ -57,7 +57,7 @@ def environment(changes=None):
     clean = {name: value for name, value in os.environ.items()
              if name not in ("PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS", "VIRTUAL_ENV",
                              "GUNICORN_CMD_ARGS", "LICORNE_CMD_ARGS", "PYTHONPATH",
-                             "RUNTIME_DIRECTORY")}
+                             "RUNTIME_DIRECTORY", "PYTHONUNBUFFERED")}
     clean["XDG_RUNTIME_DIR"] = RUN_DIR
     clean["PYTHONDONTWRITEBYTECODE"] = "1"
     for name, value in (changes or {}).items():

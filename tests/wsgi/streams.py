@@ -92,7 +92,7 @@ def confesses(environ, start_response):
     print("is reading", file=environ["wsgi.errors"], flush=True)
     try:
         environ["wsgi.input"].read()
-    except OSError as e:
+    except (OSError, SystemExit) as e:
         print("could not read:", type(e).__name__, file=environ["wsgi.errors"])
         raise
     return answer(start_response, b"")
