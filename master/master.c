@@ -379,6 +379,7 @@ int lc_master_main(int argc, char **argv, const struct lc_roles *roles)
     lc_identity_init(argv[0]);
     lc_title_init(argc, argv);
     set_environment();
+    lc_signals_reset();
     signal(SIGPIPE, SIG_IGN);
 
     struct lc_config *config = lc_config_load(argc, argv, &err);

@@ -45,6 +45,14 @@ static void on_signal(uv_poll_t *watch, int status, int events)
     /* The loop has woken up: lc_signals_next reads what came. */
 }
 
+void lc_signals_reset(void)
+{
+    static const int ours[] = {SIGINT, SIGQUIT, SIGTERM};
+
+    for (size_t i = 0; i < LC_COUNT(ours); i++)
+        signal(ours[i], SIG_DFL);
+}
+
 int lc_signals_open(struct lc_master *m, struct lc_error *err)
 {
     sigset_t set = obeyed_set();

@@ -7,6 +7,10 @@
 struct lc_error;
 struct lc_master;
 
+/* First of all: a shell's background command begins with SIGINT and SIGQUIT ignored, and so would
+ * every worker and all that is started from there. */
+void lc_signals_reset(void);
+
 /* Blocks the signals and opens the signalfd. -1 and `err`. */
 int lc_signals_open(struct lc_master *m, struct lc_error *err);
 void lc_signals_close(struct lc_master *m);

@@ -181,6 +181,20 @@ def test_a_quick_stop_ends_the_running_call_as_gunicorn_does(site, number):
     assert "Traceback" not in text and "SIGKILL" not in text
 
 
+def test_a_shells_background_command_ends_no_other_way(site):
+    """It begins with SIGINT and SIGQUIT ignored."""
+    before = [signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)]
+    try:
+        server = site(CLEANS_UP, conf=TAKES_NOTES)
+    finally:
+        for number, handler in zip((signal.SIGINT, signal.SIGQUIT), before):
+            signal.signal(number, handler)
+    with busy(server) as client:
+        assert server.stop(signal.SIGINT) == 0
+        assert client.response().status == 500
+    assert "SIGKILL" not in server.stderr
+
+
 def test_a_quick_stop_between_calls_tells_the_hook_once(site):
     server = site(PLAIN, conf=TAKES_NOTES)
     assert server.get("/").body == b"ok"
