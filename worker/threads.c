@@ -26,7 +26,7 @@ struct thread {
     struct lc_threads *pool;
     unsigned number;
     pthread_t id;
-    uint64_t since_us; /* when its task began */
+    uint64_t since_us; /* when its task began; 0: it has none. Guarded by the lock */
 };
 
 struct lc_threads {
@@ -154,8 +154,8 @@ static struct lc_task *take(struct thread *thread, bool is_first)
     } else {
         pool->running--;
     }
+    thread->since_us = task == NULL ? 0 : now_us;
     pthread_mutex_unlock(&pool->lock);
-    thread->since_us = now_us;
     return task;
 }
 
@@ -243,9 +243,23 @@ struct lc_task *lc_threads_recall(struct lc_threads *pool)
     return found;
 }
 
+/* One that has not ended yet: nobody else would tell of the first after many quick ones. */
+static bool has_slow_task(const struct lc_threads *pool)
+{
+    uint64_t now_us = lc_clock_us();
+
+    for (unsigned i = 0; i < pool->count; i++)
+        if (pool->threads[i].since_us != 0 &&
+            now_us > pool->threads[i].since_us + SLOW_US)
+            return true;
+    return false;
+}
+
 bool lc_threads_are_slow(struct lc_threads *pool)
 {
     pthread_mutex_lock(&pool->lock);
+    if (pool->slow_memory == 0 && has_slow_task(pool))
+        pool->slow_memory = SLOW_MEMORY;
     bool are_slow = pool->slow_memory > 0;
     pthread_mutex_unlock(&pool->lock);
     return are_slow;

@@ -68,13 +68,6 @@ def busy(client, pid, seconds=BUSY):
     time.sleep(0.05)  # until the worker knows that it is free
 
 
-def known_to_wait(request):
-    """A worker of threads has read the head by then, and keeps such a request to itself."""
-    if "gthread" in request.node.name:
-        pytest.xfail("with threads a request on a kept TLS connection whose body comes behind its "
-                     "head waits for its own worker")
-
-
 def other_pid(server, pid):
     [other] = set(server.workers()) - {pid}
     return other
@@ -209,8 +202,7 @@ def test_what_a_proxy_announced_holds_good(share):
 
 # --- bytes ---------------------------------------------------------------------------------------
 
-def test_large_bodies_arrive_byte_for_byte(share, request):
-    known_to_wait(request)
+def test_large_bodies_arrive_byte_for_byte(share):
     server = share("--timeout", "60")
     [slow, relayed], pid = connections_of_one_worker(server, 2)
     dice = random.Random(2)
@@ -223,8 +215,7 @@ def test_large_bodies_arrive_byte_for_byte(share, request):
     assert relayed.get("/?0&after").body == b"after"
 
 
-def test_a_body_that_comes_in_chunks(share, request):
-    known_to_wait(request)
+def test_a_body_that_comes_in_chunks(share):
     server = share()
     [slow, relayed], pid = connections_of_one_worker(server, 2)
     with busy(slow, pid):
@@ -311,8 +302,7 @@ def test_early_hints_and_100_continue_go_through(share):
         assert relayed.response().body == b"yes"
 
 
-def test_a_body_is_streamed_to_the_application(share, request):
-    known_to_wait(request)
+def test_a_body_is_streamed_to_the_application(share):
     server = share("--no-request-buffering")
     [slow, relayed], pid = connections_of_one_worker(server, 2)
     body = random.Random(4).randbytes(3_000_000)
