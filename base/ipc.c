@@ -22,29 +22,36 @@ int lc_channel_pair(int ends[2], struct lc_error *err)
     return 0;
 }
 
-/* Room for one descriptor beside a message. */
+/* Room for descriptors beside a message. */
 union passage {
-    char bytes[CMSG_SPACE(sizeof(int))];
+    char bytes[CMSG_SPACE(LC_FDS_MAX * sizeof(int))];
     struct cmsghdr align;
 };
 
-int lc_channel_send_fd(int fd, enum lc_msg_type type, uint16_t generation,
-                       const void *payload, size_t length, int passed)
+static void attach(struct msghdr *message, union passage *passage, const int *passed,
+                   unsigned count)
+{
+    if (count == 0)
+        return;
+    message->msg_control = passage->bytes;
+    message->msg_controllen = CMSG_SPACE(count * sizeof(int));
+    struct cmsghdr *control = CMSG_FIRSTHDR(message);
+    control->cmsg_level = SOL_SOCKET;
+    control->cmsg_type = SCM_RIGHTS;
+    control->cmsg_len = CMSG_LEN(count * sizeof(int));
+    memcpy(CMSG_DATA(control), passed, count * sizeof(int));
+}
+
+int lc_channel_send_fds(int fd, enum lc_msg_type type, uint16_t generation,
+                        const void *payload, size_t length, const int *passed,
+                        unsigned count)
 {
     struct lc_msg_head head = {(uint32_t)length, (uint16_t)type, generation};
     struct iovec parts[2] = {{&head, sizeof(head)}, {(void *)payload, length}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = length == 0 ? 1 : 2};
     union passage passage = {{0}};
 
-    if (passed >= 0) {
-        message.msg_control = passage.bytes;
-        message.msg_controllen = sizeof(passage.bytes);
-        struct cmsghdr *control = CMSG_FIRSTHDR(&message);
-        control->cmsg_level = SOL_SOCKET;
-        control->cmsg_type = SCM_RIGHTS;
-        control->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(control), &passed, sizeof(int));
-    }
+    attach(&message, &passage, passed, count);
     if (length > LC_MSG_MAX - sizeof(head)) {
         errno = EMSGSIZE;
         return -1;
@@ -56,28 +63,39 @@ int lc_channel_send_fd(int fd, enum lc_msg_type type, uint16_t generation,
     return n < 0 ? -1 : 0;
 }
 
+int lc_channel_send_fd(int fd, enum lc_msg_type type, uint16_t generation,
+                       const void *payload, size_t length, int passed)
+{
+    return lc_channel_send_fds(fd, type, generation, payload, length, &passed, 1);
+}
+
 int lc_channel_send(int fd, enum lc_msg_type type, uint16_t generation,
                     const void *payload, size_t length)
 {
-    return lc_channel_send_fd(fd, type, generation, payload, length, -1);
+    return lc_channel_send_fds(fd, type, generation, payload, length, NULL, 0);
 }
 
-/* Beside a message there may be one: others would be nobody's. */
-static int take_passed(struct msghdr *message)
+static void close_all(int *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        lc_fd_close(&fds[i]);
+}
+
+/* More than so many would be nobody's: then it is none at all. */
+static void take_passed(struct msghdr *message, int passed[LC_FDS_MAX])
 {
     const struct cmsghdr *control = CMSG_FIRSTHDR(message);
-    int passed[sizeof(union passage) / sizeof(int)];
+    int fds[sizeof(union passage) / sizeof(int)];
 
     if (control == NULL || control->cmsg_level != SOL_SOCKET ||
         control->cmsg_type != SCM_RIGHTS)
-        return -1;
+        return;
     size_t bytes = control->cmsg_len - CMSG_LEN(0);
-    memcpy(passed, CMSG_DATA(control), bytes);
-    if (bytes == sizeof(int) && (message->msg_flags & MSG_CTRUNC) == 0)
-        return passed[0];
-    for (size_t i = 0; i < bytes / sizeof(int); i++)
-        lc_fd_close(&passed[i]);
-    return -1;
+    memcpy(fds, CMSG_DATA(control), bytes);
+    if (bytes > LC_FDS_MAX * sizeof(int) || (message->msg_flags & MSG_CTRUNC))
+        close_all(fds, bytes / sizeof(int));
+    else
+        memcpy(passed, fds, bytes);
 }
 
 /* Descriptors are not wanted when `passed` is NULL: the kernel then closes them. */
@@ -92,8 +110,9 @@ static ssize_t receive(int fd, struct lc_msg_head *head, void *buffer, size_t si
     *head = (struct lc_msg_head){0};
     parts[0] = (struct iovec){head, sizeof(*head)};
     parts[1] = (struct iovec){buffer, size};
+    for (int i = 0; passed != NULL && i < LC_FDS_MAX; i++)
+        passed[i] = -1;
     if (passed != NULL) {
-        *passed = -1;
         message.msg_control = passage.bytes;
         message.msg_controllen = sizeof(passage.bytes);
     }
@@ -111,11 +130,11 @@ static ssize_t receive(int fd, struct lc_msg_head *head, void *buffer, size_t si
         return -1;
     }
     if (passed != NULL)
-        *passed = take_passed(&message);
+        take_passed(&message, passed);
     if ((message.msg_flags & MSG_TRUNC) || (size_t)n < sizeof(*head) ||
         (size_t)n - sizeof(*head) != head->length) {
         if (passed != NULL)
-            lc_fd_close(passed);
+            close_all(passed, LC_FDS_MAX);
         errno = EBADMSG;
         return -1;
     }
@@ -127,10 +146,22 @@ ssize_t lc_channel_receive(int fd, struct lc_msg_head *head, void *buffer, size_
     return receive(fd, head, buffer, size, 0, NULL);
 }
 
+ssize_t lc_channel_receive_fds(int fd, struct lc_msg_head *head, void *buffer,
+                               size_t size, int passed[LC_FDS_MAX])
+{
+    return receive(fd, head, buffer, size, 0, passed);
+}
+
 ssize_t lc_channel_receive_fd(int fd, struct lc_msg_head *head, void *buffer, size_t size,
                               int *passed)
 {
-    return receive(fd, head, buffer, size, 0, passed);
+    int fds[LC_FDS_MAX];
+    ssize_t n = receive(fd, head, buffer, size, 0, fds);
+
+    if (fds[1] >= 0)
+        close_all(fds, LC_FDS_MAX);
+    *passed = fds[0];
+    return n;
 }
 
 ssize_t lc_channel_peek(int fd, struct lc_msg_head *head, void *buffer, size_t size)

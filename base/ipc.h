@@ -51,6 +51,8 @@ struct lc_msg_lost { /* texts end in NUL, see struct lc_hand */
 /* The largest message, head included; also the most that one batch of records may hold. */
 enum { LC_MSG_MAX = 65536 };
 
+enum { LC_FDS_MAX = 2 }; /* descriptors beside a message */
+
 /* Two connected ends, both close-on-exec; [0] non-blocking for the master's loop, [1] blocking.
  * 0, or -1 with `err`. */
 int lc_channel_pair(int ends[2], struct lc_error *err);
@@ -71,6 +73,14 @@ int lc_channel_send_fd(int fd, enum lc_msg_type type, uint16_t generation,
                        const void *payload, size_t length, int passed);
 ssize_t lc_channel_receive_fd(int fd, struct lc_msg_head *head, void *buffer, size_t size,
                               int *passed);
+
+/* The same with several of them, LC_FDS_MAX at most. Those that did not come are -1; of a message
+ * with more none is received. */
+int lc_channel_send_fds(int fd, enum lc_msg_type type, uint16_t generation,
+                        const void *payload, size_t length, const int *passed,
+                        unsigned count);
+ssize_t lc_channel_receive_fds(int fd, struct lc_msg_head *head, void *buffer,
+                               size_t size, int passed[LC_FDS_MAX]);
 
 /* lc_channel_receive, but the message stays where it is until it is discarded. So must be what was
  * not well formed. */

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 /* A worker that leaves passes all of its idle connections at once. */
 enum { ROOM = 4 << 20 };
@@ -27,31 +26,42 @@ int lc_passing_open(int ends[2], struct lc_error *err)
     return 0;
 }
 
-int lc_passing_send(int end, const void *note, size_t len, int fd)
+int lc_passing_send(int end, const void *note, size_t len, const struct lc_passed *passed)
 {
-    return lc_channel_send_fd(end, LC_MSG_CONNECTION, 0, note, len, fd);
+    const int fds[LC_FDS_MAX] = {passed->conn, passed->file};
+
+    return lc_channel_send_fds(end, LC_MSG_CONNECTION, 0, note, len, fds,
+                               passed->file < 0 ? 1 : 2);
 }
 
-/* Without room for the descriptor the kernel would throw it away. */
+/* Without room for the descriptors the kernel would throw them away. */
 static bool has_room(int end)
 {
-    int spare = fcntl(end, F_DUPFD_CLOEXEC, 0);
+    int spare[LC_FDS_MAX];
+    bool has_room = true;
 
-    if (spare >= 0)
-        close(spare);
-    return spare >= 0;
+    for (int i = 0; i < LC_FDS_MAX; i++) {
+        spare[i] = fcntl(end, F_DUPFD_CLOEXEC, 0);
+        has_room &= spare[i] >= 0;
+    }
+    for (int i = 0; i < LC_FDS_MAX; i++)
+        lc_fd_close(&spare[i]);
+    return has_room;
 }
 
-ssize_t lc_passing_receive(int end, void *note, size_t room, int *fd)
+ssize_t lc_passing_receive(int end, void *note, size_t room, struct lc_passed *passed)
 {
     struct lc_msg_head head;
+    int fds[LC_FDS_MAX];
 
     if (!has_room(end))
         return -1;
-    ssize_t len = lc_channel_receive_fd(end, &head, note, room, fd);
-    if (len < 0 || (*fd >= 0 && head.type == LC_MSG_CONNECTION))
+    ssize_t len = lc_channel_receive_fds(end, &head, note, room, fds);
+    *passed = (struct lc_passed){fds[0], fds[1]};
+    if (len < 0 || (fds[0] >= 0 && head.type == LC_MSG_CONNECTION))
         return len;
-    lc_fd_close(fd);
+    lc_fd_close(&passed->conn);
+    lc_fd_close(&passed->file);
     errno = EBADMSG;
     return -1;
 }

@@ -59,7 +59,7 @@ static int append_to_file(struct lc_gather *gather, struct lc_slice piece,
     return 0;
 }
 
-static int append_to_memory(struct lc_gather *gather, struct lc_slice piece, size_t used)
+static void append_to_memory(struct lc_gather *gather, struct lc_slice piece, size_t used)
 {
     if (used + piece.len > gather->memory_room) {
         size_t room = gather->memory_room == 0 ? 4096 : gather->memory_room;
@@ -70,7 +70,6 @@ static int append_to_memory(struct lc_gather *gather, struct lc_slice piece, siz
         gather->memory_room = room;
     }
     memcpy(gather->memory + used, piece.at, piece.len);
-    return 0;
 }
 
 static int no_file(const char *dir, struct lc_error *err)
@@ -82,18 +81,20 @@ static int no_file(const char *dir, struct lc_error *err)
     return lc_error_blame(err, file, LC_RIGHT_MAKE);
 }
 
-/* Moves what is in memory to a file of its own. */
-static int spill(struct lc_gather *gather, size_t used, struct lc_error *err)
+/* Moves what is in memory to a file of its own. It stays where it is when that fails. */
+static int spill(struct lc_gather *gather, struct lc_slice bytes, struct lc_error *err)
 {
     gather->fd = lc_fd_tmpfile(gather->dir);
     if (gather->fd < 0)
         return no_file(gather->dir, err);
-
-    int result = write_to_file(gather, (struct lc_slice){gather->memory, used}, err);
+    if (write_to_file(gather, bytes, err) < 0) {
+        lc_fd_close(&gather->fd);
+        return -1;
+    }
     free(gather->memory);
     gather->memory = NULL;
     gather->memory_room = 0;
-    return result;
+    return 0;
 }
 
 static int store(struct lc_gather *gather, struct lc_slice piece, uint64_t used,
@@ -101,11 +102,12 @@ static int store(struct lc_gather *gather, struct lc_slice piece, uint64_t used,
 {
     if (gather->fd < 0 &&
         (used + piece.len > LC_BODY_IN_MEMORY || expected > LC_BODY_IN_MEMORY) &&
-        spill(gather, (size_t)used, err) < 0)
+        spill(gather, (struct lc_slice){gather->memory, (size_t)used}, err) < 0)
         return -1;
     if (gather->fd >= 0)
         return append_to_file(gather, piece, err);
-    return append_to_memory(gather, piece, (size_t)used);
+    append_to_memory(gather, piece, (size_t)used);
+    return 0;
 }
 
 int lc_gather_settle(struct lc_gather *gather, struct lc_error *err)
@@ -131,6 +133,32 @@ int lc_gather_add(struct lc_gather *gather, struct lc_slice piece, uint64_t expe
         return -1;
     gather->size += piece.len;
     return 0;
+}
+
+int lc_gather_to_file(struct lc_gather *gather, struct lc_error *err)
+{
+    struct lc_slice bytes = {gather->memory, (size_t)gather->size};
+
+    if (gather->fd >= 0)
+        return flush(gather, err);
+    if (gather->in_place.len != 0)
+        bytes = gather->in_place;
+    if (spill(gather, bytes, err) < 0)
+        return -1;
+    gather->in_place = (struct lc_slice){NULL, 0};
+    return 0;
+}
+
+void lc_gather_copy(struct lc_gather *gather, struct lc_slice body)
+{
+    append_to_memory(gather, body, 0);
+    gather->size = body.len;
+}
+
+void lc_gather_adopt(struct lc_gather *gather, int file, uint64_t size)
+{
+    gather->fd = file;
+    gather->size = size;
 }
 
 int lc_gather_finish(struct lc_gather *gather, struct lc_body *body, struct lc_error *err)

@@ -32,6 +32,14 @@ int lc_gather_add(struct lc_gather *gather, struct lc_slice piece, uint64_t expe
 /* The read buffer is about to be used again: copies what still lies there. */
 int lc_gather_settle(struct lc_gather *gather, struct lc_error *err);
 
+/* Moves the body to a file, wherever it lies, for a process that cannot see our memory. On -1 and
+ * `err` it is still where it was. */
+int lc_gather_to_file(struct lc_gather *gather, struct lc_error *err);
+
+/* The whole body: a copy of `body`; or what `file` begins with, ours from now on. */
+void lc_gather_copy(struct lc_gather *gather, struct lc_slice body);
+void lc_gather_adopt(struct lc_gather *gather, int file, uint64_t size);
+
 /* The body as the request sees it; valid until deinit (or settle). -1 and `err` when its last bytes
  * cannot be kept. */
 int lc_gather_finish(struct lc_gather *gather, struct lc_body *body,

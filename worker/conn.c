@@ -72,6 +72,7 @@ static void start_pace(struct lc_conn *conn, enum lc_deadline kind, int64_t rate
 
 void lc_conn_await_body(struct lc_conn *conn)
 {
+    conn->server->has_unfinished = true;
     conn->paced = conn->exchange->body.size;
     conn->emptied_us = 0;
     start_pace(conn, LC_DEADLINE_BODY, conn->server->config->body_min_rate);
@@ -163,6 +164,7 @@ void lc_conn_watch(struct lc_conn *conn, int events)
         uv_poll_stop(&conn->poll);
     else
         uv_poll_start(&conn->poll, events, on_poll);
+    lc_relief_follow(conn);
     lc_conn_mind_more(conn);
 }
 
@@ -172,11 +174,23 @@ void lc_conn_read(struct lc_conn *conn)
     lc_conn_mind_more(conn);
 }
 
+static void go_on_with_request(struct lc_conn *conn);
+
+bool lc_conn_needs_loop(const struct lc_conn *conn)
+{
+    return conn->state == LC_CONN_WAITING || conn->is_put_off ||
+           (conn->exchange != NULL && conn->exchange->is_calling);
+}
+
 /* What was sent while a relay came to its end is pending. */
-static void take_turn(struct lc_conn *conn)
+void lc_conn_take_turn(struct lc_conn *conn)
 {
     if (conn->state == LC_CONN_RELAYED) {
         lc_relay_go_on(conn);
+    } else if (conn->state == LC_CONN_WAITING) {
+        lc_intake_go_on(conn);
+    } else if (conn->is_put_off) {
+        go_on_with_request(conn);
     } else if (conn->state == LC_CONN_IDLE && conn->pending_len != 0) {
         lc_intake_read_on(conn);
         lc_conn_mind_more(conn);
@@ -197,7 +211,7 @@ static void on_restless_turn(uv_idle_t *idle)
     for (; count > 0 && (conn = LC_LIST_FIRST(&server->restless, struct lc_conn, more));
          count--) {
         lc_list_remove(&conn->more);
-        take_turn(conn);
+        lc_conn_take_turn(conn);
     }
     if (lc_list_is_empty(&server->restless))
         uv_idle_stop(idle);
@@ -329,7 +343,7 @@ static void close_now(struct lc_conn *conn)
     lc_list_remove(&conn->waiting);
     lc_relief_forget(conn);
     lc_list_remove(&conn->all);
-    if (conn->is_passed && server->relief != NULL)
+    if (server->is_relieved || (conn->is_passed && server->relief != NULL))
         lc_list_append(&server->share.passed, &conn->all); /* not on this thread */
     else
         release_keep(conn);
@@ -348,10 +362,13 @@ static const unsigned may_follow[] = {
                             BIT(LC_CONN_CLOSED),
     [LC_CONN_IDLE] = BIT(LC_CONN_READING) | BIT(LC_CONN_RELAYED) | BIT(LC_CONN_CLOSED) |
                      BIT(LC_CONN_LINGERING),
-    [LC_CONN_READING] = BIT(LC_CONN_RECEIVING) | BIT(LC_CONN_HANDLING) |
-                        BIT(LC_CONN_REPLYING) | BIT(LC_CONN_IDLE) | BIT(LC_CONN_CLOSED),
-    [LC_CONN_RECEIVING] = BIT(LC_CONN_HANDLING) | BIT(LC_CONN_REPLYING) |
-                          BIT(LC_CONN_CLOSED),
+    [LC_CONN_READING] = BIT(LC_CONN_RECEIVING) | BIT(LC_CONN_WAITING) |
+                        BIT(LC_CONN_HANDLING) | BIT(LC_CONN_REPLYING) |
+                        BIT(LC_CONN_IDLE) | BIT(LC_CONN_CLOSED),
+    [LC_CONN_RECEIVING] = BIT(LC_CONN_WAITING) | BIT(LC_CONN_HANDLING) |
+                          BIT(LC_CONN_REPLYING) | BIT(LC_CONN_CLOSED),
+    [LC_CONN_WAITING] = BIT(LC_CONN_HANDLING) | BIT(LC_CONN_REPLYING) |
+                        BIT(LC_CONN_RELAYED) | BIT(LC_CONN_CLOSED),
     [LC_CONN_HANDLING] = BIT(LC_CONN_REPLYING) | BIT(LC_CONN_RELAYED) |
                          BIT(LC_CONN_CLOSED),
     [LC_CONN_RELAYED] = BIT(LC_CONN_IDLE) | BIT(LC_CONN_LINGERING) | BIT(LC_CONN_CLOSED),
@@ -394,6 +411,7 @@ void lc_conn_enter(struct lc_conn *conn, enum lc_conn_state next)
 
     lc_assert(may_follow[conn->state] & BIT(next));
     conn->state = next;
+    conn->is_put_off = false;
 
     switch (next) {
     case LC_CONN_HANDSHAKING: break; /* begins with it */
@@ -404,6 +422,15 @@ void lc_conn_enter(struct lc_conn *conn, enum lc_conn_state next)
         lc_conn_no_deadline(conn);
         break;
     case LC_CONN_RECEIVING: lc_conn_await_body(conn); break;
+    case LC_CONN_WAITING: /* its client has done its part */
+        conn->exchange->request.ready_us = lc_clock_us();
+        lc_conn_no_deadline(conn);
+        lc_conn_watch(conn, 0);
+        if (server->is_relieved)
+            lc_conn_wants_turn(conn);
+        else
+            lc_room_await(conn);
+        break;
     case LC_CONN_HANDLING: /* may be answered before this returns */
         lc_conn_no_deadline(conn);
         start_request(conn);
@@ -458,6 +485,8 @@ static void call_application(struct lc_conn *conn,
     struct lc_slot *slot = server->inherit->slot;
 
     mind_the_held(server);
+    if (server->has_unfinished)
+        lc_relief_start(server);
     if (request->called_us == 0)
         request->called_us = server->now_us;
     lc_slot_take_in_hand(slot, 0, uv_now(&server->loop), request->method, request->target,
@@ -499,20 +528,28 @@ static void start_request(struct lc_conn *conn)
         return;
     }
     exchange->is_counted = true;
-    exchange->request.ready_us = lc_ready_since(conn);
+    if (exchange->request.ready_us == 0)
+        exchange->request.ready_us = lc_ready_since(conn);
     conn->server->in_flight++;
     if (!conn->has_asked) {
         conn->has_asked = true;
         lc_hint_at_keepalive(conn);
     }
-    if (is_to_be_lent)
+    if (is_to_be_lent) {
+        lc_room_look(conn->server);
         lc_lend(conn);
-    else
+    } else {
         call_application(conn, lc_pipeline_start);
+    }
 }
 
 static void resume_request(struct lc_conn *conn)
 {
+    if (conn->server->is_relieved) {
+        conn->is_put_off = true;
+        lc_conn_wants_turn(conn);
+        return;
+    }
     if (lc_lender_is_open(conn->server->lender)) {
         lc_lend(conn);
         return;
@@ -600,6 +637,15 @@ static void finish_request(struct lc_conn *conn)
         complete_request(conn);
 }
 
+static void go_on_with_request(struct lc_conn *conn)
+{
+    conn->is_put_off = false;
+    if (conn->queue == NULL)
+        resume_request(conn);
+    if (conn->queue == NULL)
+        lc_intake_read_on(conn);
+}
+
 static void on_writable(struct lc_conn *conn)
 {
     if (conn->state == LC_CONN_RELAYED) {
@@ -619,9 +665,9 @@ static void on_writable(struct lc_conn *conn)
         lc_intake_read_on(conn);
 }
 
-static void on_ready(struct lc_conn *conn, int events)
+void lc_conn_on_ready(struct lc_conn *conn, int events)
 {
-    if (conn->server->share.is_due)
+    if (conn->server->share.is_due && !conn->server->is_relieved)
         lc_share_take_turn(conn->server);
     if (conn->state == LC_CONN_HANDSHAKING) {
         lc_handshake_go_on(conn);
@@ -647,12 +693,12 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     if (status < 0)
         lc_conn_abandon(conn);
     else
-        on_ready(conn, events);
+        lc_conn_on_ready(conn, events);
 }
 
 void lc_conn_begin(struct lc_conn *conn)
 {
-    on_ready(conn, UV_READABLE);
+    lc_conn_on_ready(conn, UV_READABLE);
 }
 
 /* --- ends ---------------------------------------------------------------------------------- */
@@ -676,6 +722,7 @@ void lc_conn_abandon(struct lc_conn *conn)
     case LC_CONN_IDLE:
     case LC_CONN_READING:
     case LC_CONN_RECEIVING:
+    case LC_CONN_WAITING:
     case LC_CONN_RELAYED:
     case LC_CONN_LINGERING: lc_conn_enter(conn, LC_CONN_CLOSED); break;
     }

@@ -27,6 +27,7 @@ enum lc_conn_state {
     LC_CONN_IDLE,        /* no byte of a request has come                     */
     LC_CONN_READING,     /* a head has begun; its bytes are pending           */
     LC_CONN_RECEIVING,   /* the head is complete, the body is not             */
+    LC_CONN_WAITING,     /* all is here that the application needs to begin   */
     LC_CONN_HANDLING,    /* the application has it                            */
     LC_CONN_REPLYING,    /* the answer is complete but has not all left       */
     LC_CONN_RELAYED,     /* a sibling has it; its bytes go through this worker */
@@ -61,6 +62,7 @@ struct lc_conn {
     bool is_greeted;   /* whether it begins with a PROXY header has been seen */
     bool may_announce; /* … which its peer may send                           */
     bool is_lent;      /* HANDLING: a thread has the exchange                 */
+    bool is_put_off;   /* HANDLING: the application, busy, is to go on with it */
     bool is_passed;    /* to a sibling, which has it now                      */
     bool is_watched;   /* by the relief thread                                */
     bool has_asked;    /* the application has seen a request of it            */
@@ -109,6 +111,7 @@ struct lc_exchange {
     struct lc_fault fault;
     struct lc_gather body;
     struct lc_pull pull;
+    bool is_received;  /* a sibling has received the whole body */
     bool is_calling;   /* the pipeline is on the stack */
     bool is_broken;    /* the response could not be finished */
     bool is_counted;   /* the application saw it */
@@ -160,6 +163,15 @@ void lc_conn_on_returned(struct lc_conn *conn);
 
 /* Bytes are there from the beginning: no need to wait until epoll says so. */
 void lc_conn_begin(struct lc_conn *conn);
+
+/* Its socket is ready, for UV_READABLE | UV_WRITABLE. */
+void lc_conn_on_ready(struct lc_conn *conn, int events);
+
+/* It is one of server->restless no more, and has its turn. */
+void lc_conn_take_turn(struct lc_conn *conn);
+
+/* Only the loop's thread can go on with it: the application is needed. */
+bool lc_conn_needs_loop(const struct lc_conn *conn);
 
 /* Reads what has come. */
 void lc_conn_read(struct lc_conn *conn);

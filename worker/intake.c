@@ -226,6 +226,38 @@ static bool take_greeting(struct lc_conn *conn, struct lc_slice *input)
     return false;
 }
 
+/* While the relief thread has the server the application is in a call. */
+static bool is_application_busy(const struct lc_conn *conn)
+{
+    return conn->server->is_relieved;
+}
+
+/* Once a thread has a request whose body it pulls, nobody else can. */
+static bool has_no_puller(const struct lc_conn *conn)
+{
+    return is_application_busy(conn) ||
+           (lc_lender_is_open(conn->server->lender) && !lc_server_has_room(conn->server));
+}
+
+/* All is here that the application needs. */
+static void call_application(struct lc_conn *conn)
+{
+    lc_conn_enter(conn, is_application_busy(conn) ? LC_CONN_WAITING : LC_CONN_HANDLING);
+}
+
+static void await_body(struct lc_conn *conn, struct lc_slice *input)
+{
+    if (conn->server->config->request_buffering) {
+        lc_conn_enter(conn, LC_CONN_RECEIVING);
+        if (conn->exchange->request.expects_100 && input->len == 0)
+            send_continue(conn);
+    } else if (has_no_puller(conn)) {
+        lc_conn_enter(conn, LC_CONN_WAITING);
+    } else {
+        hand_over(conn, input);
+    }
+}
+
 static bool take_head(struct lc_conn *conn, struct lc_slice *input)
 {
     struct lc_exchange *exchange = exchange_of(conn);
@@ -241,15 +273,12 @@ static bool take_head(struct lc_conn *conn, struct lc_slice *input)
         lc_real_ip_find(conn);
     switch (result) {
     case LC_HTTP1_MORE: return false;
-    case LC_HTTP1_DONE: lc_conn_enter(conn, LC_CONN_HANDLING); return true;
+    case LC_HTTP1_DONE: call_application(conn); return true;
     case LC_HTTP1_HEAD:
-        if (!conn->server->config->request_buffering) {
-            hand_over(conn, input);
-            return true;
-        }
-        lc_conn_enter(conn, LC_CONN_RECEIVING);
-        if (exchange->request.expects_100 && input->len == 0)
-            send_continue(conn);
+        if (exchange->is_received)
+            call_application(conn);
+        else
+            await_body(conn, input);
         return true;
     case LC_HTTP1_FAIL: refuse_fault(conn); return false;
     }
@@ -267,7 +296,7 @@ static bool take_body(struct lc_conn *conn, struct lc_slice *input)
     switch (result) {
     case LC_HTTP1_HEAD:
     case LC_HTTP1_MORE: lc_conn_on_body(conn); return false;
-    case LC_HTTP1_DONE: lc_conn_enter(conn, LC_CONN_HANDLING); return true;
+    case LC_HTTP1_DONE: call_application(conn); return true;
     case LC_HTTP1_FAIL: refuse_fault(conn); return false;
     }
     return false;
@@ -288,6 +317,7 @@ static void take_input(struct lc_conn *conn, struct lc_slice input)
                                        : take_greeting(conn, &input);
             break;
         case LC_CONN_RECEIVING: goes_on = take_body(conn, &input); break;
+        case LC_CONN_WAITING:
         case LC_CONN_HANDLING:
         case LC_CONN_REPLYING: goes_on = false; break;
         case LC_CONN_HANDSHAKING:
@@ -305,6 +335,7 @@ static void take_input(struct lc_conn *conn, struct lc_slice input)
         park_head(conn, input.len);
         break;
     case LC_CONN_RECEIVING:
+    case LC_CONN_WAITING:
     case LC_CONN_HANDLING:
     case LC_CONN_REPLYING: /* its log line is still to come */
         if (!detach(conn)) {
@@ -340,6 +371,7 @@ static void on_eof(struct lc_conn *conn)
     if (conn->is_lent)
         lc_lent_on_eof(conn);
     switch (conn->state) {
+    case LC_CONN_WAITING:
     case LC_CONN_HANDLING:
     case LC_CONN_REPLYING: /* it may still want its answer */
         lc_conn_watch(conn, conn->events & ~UV_READABLE);
@@ -365,6 +397,7 @@ void lc_intake_read_on(struct lc_conn *conn)
         break;
     case LC_CONN_READING: lc_conn_await_head(conn); break;
     case LC_CONN_RECEIVING: lc_conn_await_body(conn); break;
+    case LC_CONN_WAITING: return;
     case LC_CONN_HANDLING:
     case LC_CONN_REPLYING: break;
     case LC_CONN_HANDSHAKING:
@@ -385,6 +418,37 @@ void lc_intake_feed(struct lc_conn *conn, struct lc_slice bytes)
 {
     lc_intake_keep(conn, bytes);
     lc_intake_read_on(conn);
+}
+
+void lc_intake_adopt(struct lc_conn *conn, struct lc_slice bytes, struct lc_slice body,
+                     int file, uint64_t body_len)
+{
+    lc_server_start_call(conn->server);
+    lc_conn_enter(conn, LC_CONN_READING);
+    struct lc_exchange *exchange = conn->exchange;
+    exchange->is_received = true;
+    if (file >= 0)
+        lc_gather_adopt(&exchange->body, file, body_len);
+    else if (body.len != 0)
+        lc_gather_copy(&exchange->body, body);
+    lc_intake_keep(conn, bytes);
+    take_input(conn, (struct lc_slice){conn->pending, conn->pending_len});
+}
+
+void lc_intake_go_on(struct lc_conn *conn)
+{
+    struct lc_slice input = {conn->pending, conn->pending_len};
+    const struct lc_exchange *exchange = conn->exchange;
+
+    lc_server_start_call(conn->server);
+    lc_conn_watch(conn, UV_READABLE);
+    if (exchange->http1.is_complete || exchange->is_received) {
+        lc_conn_enter(conn, LC_CONN_HANDLING);
+        input = (struct lc_slice){conn->pending, conn->pending_len};
+    } else {
+        hand_over(conn, &input);
+    }
+    take_input(conn, input);
 }
 
 /* Bytes that come while an answer is under way wait, up to a bound. */

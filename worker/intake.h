@@ -3,6 +3,8 @@
 #pragma once
 #include <licorne/slice.h>
 
+#include <stdint.h>
+
 struct lc_conn;
 
 /* The socket has bytes, or the client's end of them. */
@@ -10,6 +12,14 @@ void lc_intake_on_readable(struct lc_conn *conn);
 
 /* A connection begins with bytes that were read of it elsewhere. */
 void lc_intake_feed(struct lc_conn *conn, struct lc_slice bytes);
+
+/* The same, when the first request has been received: its body is what `file` begins with, which is the
+ * connection's from now on, or `body` when that is -1. */
+void lc_intake_adopt(struct lc_conn *conn, struct lc_slice bytes, struct lc_slice body,
+                     int file, uint64_t body_len);
+
+/* LC_CONN_WAITING: the application has time for the request now. */
+void lc_intake_go_on(struct lc_conn *conn);
 
 /* All answers have left: the connection goes on with what its client sent meanwhile. */
 void lc_intake_read_on(struct lc_conn *conn);

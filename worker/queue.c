@@ -27,10 +27,21 @@ static void release_piece(struct lc_piece *piece)
     free(piece);
 }
 
+void lc_queue_release_spent(struct lc_server *server)
+{
+    struct lc_piece *piece;
+
+    while ((piece = server->spent) != NULL) {
+        server->spent = piece->next;
+        release_piece(piece);
+    }
+}
+
 /* A client that does not take its answers is not read from meanwhile: nothing of it but the room
  * in its socket counts until the queue is empty. */
 static void wait_for_room(struct lc_conn *conn)
 {
+    conn->server->has_unfinished = true;
     uv_update_time(&conn->server->loop); /* the call in hand may be a slow one */
     lc_conn_watch(conn, UV_WRITABLE);
     lc_conn_await_room(conn);
@@ -74,7 +85,13 @@ static void drop_first(struct lc_conn *conn)
     conn->queue = piece->next;
     if (conn->queue == NULL)
         conn->queue_end = &conn->queue;
-    release_piece(piece);
+    if (piece->release == NULL || !conn->server->is_relieved) {
+        release_piece(piece);
+        return;
+    }
+    piece->next =
+        conn->server->spent; /* what the application owns is not for this thread */
+    conn->server->spent = piece;
 }
 
 void lc_queue_drop(struct lc_conn *conn)

@@ -12,6 +12,7 @@
 struct lc_conn;
 struct lc_piece;
 struct lc_request;
+struct lc_server;
 
 /* Appends. An owned piece is not copied and is released when it has left; nothing is appended
  * for an empty one that is copied. */
@@ -41,3 +42,6 @@ void lc_queue_fail(struct lc_conn *conn);
 
 /* Forgets everything. */
 void lc_queue_drop(struct lc_conn *conn);
+
+/* What the relief thread has sent (worker/relief.h) is the application's to release. */
+void lc_queue_release_spent(struct lc_server *server);

@@ -8,6 +8,7 @@
 #include "base/scoreboard.h"
 #include "config/config.h"
 #include "worker/conn.h"
+#include "worker/queue.h"
 #include "worker/relay.h"
 #include "worker/reply.h"
 #include "worker/share.h"
@@ -26,11 +27,11 @@
 #include <unistd.h>
 
 enum {
-    STACK_SIZE = 256 * 1024,
+    STACK_SIZE = 512 * 1024,
     PAUSE_MAX_US = 8000,  /* between two looks while all calls are quick       */
     QUICK_LOOKS = 512,    /* that found no long call, until the pause doubles  */
-    PROGRESS_US = 100,    /* after a connection was passed                     */
-    STUCK_US = 500,       /* after one could not be                            */
+    PROGRESS_US = 100,    /* after some connection got further                 */
+    STUCK_US = 500,       /* after none could                                  */
     READY_MAX_US = 50000, /* to wait for a request, before a look at the call  */
     READY_COUNT = 16,     /* connections looked at, at a time                  */
     MEET_COUNT = 64,      /* connections added to the watched, at a time       */
@@ -40,9 +41,11 @@ enum {
 struct lc_relief {
     struct lc_server *server;
     pthread_t thread;
-    int bell;   /* an eventfd: is_stopping has changed               */
-    int watch;  /* an epoll of its own, of all connections           */
-    int relays; /* another, of those that siblings have, both ways */
+    int bell;          /* an eventfd: is_stopping has changed               */
+    int watch;         /* an epoll of its own, of all connections           */
+    int relays;        /* another, of those that siblings have, both ways */
+    char *read_buffer; /* the loop's may hold the request in hand */
+    uint64_t now_us;   /* server->now_us, which is about the call, meanwhile */
     _Atomic bool is_stopping;
     unsigned pause_us;
     unsigned quick_looks;
@@ -104,6 +107,38 @@ static void rest(struct lc_relief *relief, unsigned call_age_us)
 
 /* --- while a call is long: the server is borrowed ---------------------------------------------- */
 
+static void swap_buffers(struct lc_relief *relief)
+{
+    char *buffer = relief->server->read_buffer;
+
+    relief->server->read_buffer = relief->read_buffer;
+    relief->read_buffer = buffer;
+}
+
+static bool borrow(struct lc_relief *relief)
+{
+    struct lc_server *server = relief->server;
+
+    if (!lc_loan_borrow(&server->loan))
+        return false;
+    server->is_relieved = true;
+    relief->now_us = server->now_us;
+    swap_buffers(relief);
+    uv_update_time(&server->loop); /* for deadlines */
+    return true;
+}
+
+static void give_back(struct lc_relief *relief)
+{
+    struct lc_server *server = relief->server;
+
+    swap_buffers(relief);
+    server->now_us = relief->now_us;
+    server->handshake_us = 0;
+    server->is_relieved = false;
+    lc_loan_return(&server->loan);
+}
+
 static uint64_t call_age_us(const struct lc_relief *relief)
 {
     const struct lc_slot *slot = relief->server->inherit->slot;
@@ -111,6 +146,13 @@ static uint64_t call_age_us(const struct lc_relief *relief)
     uint64_t now = lc_clock_us();
 
     return since == 0 || now <= since ? 0 : now - since;
+}
+
+static struct epoll_event awaited(struct lc_conn *conn)
+{
+    return (struct epoll_event){.events = (conn->events & UV_READABLE ? EPOLLIN : 0u) |
+                                          (conn->events & UV_WRITABLE ? EPOLLOUT : 0u),
+                                .data.ptr = conn};
 }
 
 static void watch_new_connections(struct lc_relief *relief)
@@ -121,7 +163,7 @@ static void watch_new_connections(struct lc_relief *relief)
     for (int i = 0; i < MEET_COUNT; i++) {
         if ((conn = LC_LIST_FIRST(unwatched, struct lc_conn, unwatched)) == NULL)
             break;
-        struct epoll_event event = {.events = EPOLLIN, .data.ptr = conn};
+        struct epoll_event event = awaited(conn);
 
         lc_list_remove(&conn->unwatched);
         conn->is_watched = epoll_ctl(relief->watch, EPOLL_CTL_ADD, conn->wire.fd,
@@ -129,8 +171,9 @@ static void watch_new_connections(struct lc_relief *relief)
     }
 }
 
-/* Those with bytes that no socket tells of. True if any of them is still not done. */
-static bool serve_restless(struct lc_server *server)
+/* Those with bytes that no socket tells of: only the relays of them, or the others. True if any has
+ * still more. */
+static bool serve_restless(struct lc_server *server, bool are_relays)
 {
     struct lc_conn *conn;
     unsigned count = 0;
@@ -141,11 +184,12 @@ static bool serve_restless(struct lc_server *server)
     for (; count > 0 && (conn = LC_LIST_FIRST(&server->restless, struct lc_conn, more));
          count--) {
         lc_list_remove(&conn->more);
-        if (conn->state == LC_CONN_RELAYED) {
-            lc_relay_go_on(conn);
-            has_more |= !lc_list_is_empty(&conn->more);
+        if ((conn->state == LC_CONN_RELAYED) != are_relays || lc_conn_needs_loop(conn) ||
+            lc_share_is_at_rest(conn)) {
+            lc_list_append(&server->restless, &conn->more);
         } else {
-            lc_list_append(&server->restless, &conn->more); /* it is the loop's */
+            lc_conn_take_turn(conn);
+            has_more |= !lc_list_is_empty(&conn->more);
         }
     }
     return has_more;
@@ -154,92 +198,124 @@ static bool serve_restless(struct lc_server *server)
 /* True if something is still to be done at once. */
 static bool serve_relays(struct lc_relief *relief)
 {
-    struct lc_server *server = relief->server;
     struct epoll_event ready[RELAY_COUNT];
 
     int count = epoll_wait(relief->relays, ready, RELAY_COUNT, 0);
-    if (count > 0)
-        uv_update_time(&server->loop); /* for deadlines */
     for (int i = 0; i < count; i++) {
         struct lc_conn *conn = ready[i].data.ptr;
 
         if (conn->state == LC_CONN_RELAYED) /* the other event may have been its last */
             lc_relay_go_on(conn);
     }
-    return serve_restless(server);
+    return serve_restless(relief->server, true);
 }
 
 enum outcome {
-    PASSED,  /* a connection went to a sibling                   */
-    STUCK,   /* none could: no sibling has room, or none is ripe */
-    NO_NEED, /* no connection has anything to read               */
+    MOVED,   /* some connection got further, or went to a sibling */
+    STUCK,   /* none could: no sibling has room, or none is ripe  */
+    NO_NEED, /* there is nothing to do for any                    */
 };
 
-/* Looking at a connection puts it behind the others in the kernel's list. So each look takes one:
- * who has waited longest goes first. */
-static struct lc_conn *next_ready(struct lc_relief *relief)
+static bool pass(struct lc_conn *conn)
 {
-    struct epoll_event ready;
-
-    return epoll_wait(relief->watch, &ready, 1, 0) == 1 ? ready.data.ptr : NULL;
+    return lc_share_is_ripe(conn) && lc_share_pass(conn);
 }
 
-/* Of encrypted ones the next request may have been read from the socket already. */
+/* Those that wait for the application; and of encrypted ones the next request may have been read from
+ * the socket already. */
 static bool pass_restless(struct lc_server *server)
 {
-    LC_LIST_EACH_SAFE (at, &server->restless) {
-        struct lc_conn *conn = LC_CONTAINER(at, struct lc_conn, more);
-
-        if (lc_share_is_ripe(conn) && lc_share_pass(conn))
+    LC_LIST_EACH_SAFE (at, &server->restless)
+        if (pass(LC_CONTAINER(at, struct lc_conn, more)))
             return true;
-    }
     return false;
 }
 
-static enum outcome pass_one(struct lc_relief *relief)
+/* Looking at a connection puts it behind the others in the kernel's list. So each look takes one:
+ * who has waited longest goes first. */
+static struct lc_conn *next_ready(struct lc_relief *relief, int *events)
+{
+    struct epoll_event ready;
+
+    if (epoll_wait(relief->watch, &ready, 1, 0) != 1)
+        return NULL;
+    *events = (ready.events & ~(uint32_t)EPOLLOUT ? UV_READABLE : 0) |
+              (ready.events & ~(uint32_t)EPOLLIN ? UV_WRITABLE : 0);
+    return ready.data.ptr;
+}
+
+/* Who is in the call may have its answer sent, but its input is the call's. */
+static bool serve_one(struct lc_conn *conn, int events)
+{
+    events &= conn->events;
+    if (conn->exchange != NULL && conn->exchange->is_calling)
+        events &= UV_WRITABLE;
+    if (events == 0)
+        return false;
+    lc_conn_on_ready(conn, events);
+    return true;
+}
+
+static enum outcome serve_ready(struct lc_relief *relief, bool may_pass)
+{
+    enum outcome outcome = STUCK;
+    struct lc_conn *conn;
+    int events;
+
+    for (int i = 0; i < READY_COUNT && (conn = next_ready(relief, &events)) != NULL;
+         i++) {
+        if (!lc_share_is_at_rest(conn)) {
+            if (serve_one(conn, events))
+                outcome = MOVED;
+        } else if (may_pass && pass(conn)) {
+            return MOVED;
+        }
+    }
+    return outcome;
+}
+
+static enum outcome serve(struct lc_relief *relief)
 {
     struct pollfd watched = {.fd = relief->watch, .events = POLLIN};
     struct lc_server *server = relief->server;
-    struct lc_conn *conn;
 
     if (poll(&watched, 1, 0) <= 0 && lc_list_is_empty(&server->restless))
         return NO_NEED;
-    if (lc_share_is_pending(server) || !lc_share_has_taker(server))
-        return STUCK;
-    if (pass_restless(server))
-        return PASSED;
-    for (int i = 0; i < READY_COUNT && (conn = next_ready(relief)) != NULL; i++)
-        if (lc_share_is_ripe(conn) && lc_share_pass(conn))
-            return PASSED;
-    return STUCK;
+    bool may_pass = !lc_share_is_pending(server) && lc_share_has_taker(server);
+    if (may_pass && pass_restless(server))
+        return MOVED;
+    bool has_more = serve_restless(server, false);
+    enum outcome outcome = serve_ready(relief, may_pass);
+    return has_more ? MOVED : outcome;
 }
 
 static void relieve(struct lc_relief *relief)
 {
     struct lc_server *server = relief->server;
 
-    if (!lc_loan_borrow(&server->loan)) {
+    if (!borrow(relief)) {
         nap(PROGRESS_US);
         return;
     }
     bool is_busy = serve_relays(relief);
     uint64_t age = call_age_us(relief);
     if (age < LC_LONG_CALL_US) { /* another call by now, or only relays to serve */
-        lc_loan_return(&server->loan);
+        give_back(relief);
         nap((unsigned)(LC_LONG_CALL_US - age));
         return;
     }
     lc_reply_flush_all(server);
-    lc_log_flush(); /* their lines */
     watch_new_connections(relief);
-    enum outcome outcome = pass_one(relief);
+    enum outcome outcome = serve(relief);
+    lc_reply_flush_all(server); /* who was refused */
+    lc_log_flush();             /* the lines of what was sent */
     is_busy |= !lc_list_is_empty(&server->unwatched);
-    lc_loan_return(&server->loan);
+    give_back(relief);
 
     relief->quick_looks = 0;
     relief->pause_us = LC_LONG_CALL_US;
     switch (outcome) {
-    case PASSED: nap(PROGRESS_US); break;
+    case MOVED: nap(PROGRESS_US); break;
     case STUCK: doze(relief, -1, is_busy ? 0 : STUCK_US); break;
     case NO_NEED: doze(relief, relief->watch, is_busy ? 0 : READY_MAX_US); break;
     }
@@ -271,6 +347,8 @@ void lc_relief_lend(struct lc_server *server,
     lc_loan_take_back(&server->loan);
     if (!lc_list_is_empty(&server->share.passed))
         lc_share_release_keeps(server);
+    if (server->spent != NULL)
+        lc_queue_release_spent(server);
 }
 
 int lc_relief_poll(struct lc_server *server, struct pollfd *at, unsigned count,
@@ -287,6 +365,14 @@ int lc_relief_poll(struct lc_server *server, struct pollfd *at, unsigned count,
 void lc_relief_meet(struct lc_conn *conn)
 {
     lc_list_append(&conn->server->unwatched, &conn->unwatched);
+}
+
+void lc_relief_follow(struct lc_conn *conn)
+{
+    struct epoll_event event = awaited(conn);
+
+    if (conn->is_watched)
+        epoll_ctl(conn->server->relief->watch, EPOLL_CTL_MOD, conn->wire.fd, &event);
 }
 
 void lc_relief_forget(struct lc_conn *conn)
@@ -345,6 +431,7 @@ static void destroy(struct lc_relief *relief)
     lc_fd_close(&relief->bell);
     lc_fd_close(&relief->watch);
     lc_fd_close(&relief->relays);
+    free(relief->read_buffer);
     free(relief);
 }
 
@@ -365,10 +452,12 @@ void lc_relief_start(struct lc_server *server)
     static bool has_failed;
 
     if (server->relief != NULL || server->lender != NULL || has_failed ||
-        (server->config->workers < 2 && !lc_share_has_siblings(server)))
+        (server->config->workers < 2 && !server->has_unfinished &&
+         !lc_share_has_siblings(server)))
         return;
     struct lc_relief *relief = lc_new(struct lc_relief);
     relief->server = server;
+    relief->read_buffer = lc_malloc(LC_READ_SIZE);
     relief->pause_us = LC_LONG_CALL_US;
     relief->bell = eventfd(0, EFD_CLOEXEC);
     relief->watch = epoll_create1(EPOLL_CLOEXEC);

@@ -1,9 +1,11 @@
 /* worker/relief.h — what happens while a call keeps the loop from its connections.
  *
  * A sync worker calls the application on the loop's thread. A second thread, asleep as a rule,
- * steps in when a call takes longer than LC_LONG_CALL_US: it sends the finished answers that were
- * held until the end of the turn, passes connections whose next request has come to siblings that
- * have room, and moves the bytes of those that siblings have (worker/relay.h).
+ * steps in when a call takes longer than LC_LONG_CALL_US, and does the loop's work, all but calling
+ * the application: it sends answers, reads on what is half read, goes on with handshakes, refuses what
+ * must be refused, and moves the bytes of connections that siblings have (worker/relay.h). A
+ * request that is complete, and a connection whose next one has come, goes to a sibling that has
+ * room.
  *
  * The two threads never touch the server at the same time: the loop's thread lends it out while
  * the application's code runs, and takes it back wherever that code calls the server. */
@@ -16,12 +18,14 @@ struct lc_conn;
 struct pollfd;
 struct lc_relief;
 
-/* Starts the thread once there are siblings who could help; harmless to call again. */
+/* Starts the thread once there are siblings who could help, or bytes that come and go for longer than
+ * a moment; harmless to call again. */
 void lc_relief_start(struct lc_server *server);
 void lc_relief_stop(struct lc_server *server); /* waits for its end */
 
-/* Connections as they come and go; it notices itself what they do in between. */
+/* Connections as they come and go, and when other events of theirs are waited for. */
 void lc_relief_meet(struct lc_conn *conn);
+void lc_relief_follow(struct lc_conn *conn);
 void lc_relief_forget(struct lc_conn *conn);
 
 /* Of a relayed connection: the events of its socket, or of its relay's end, that are waited for

@@ -2,6 +2,7 @@
 
 #include "worker/accept.h"
 #include "worker/conn.h"
+#include "worker/intake.h"
 #include "worker/lend.h"
 #include "worker/share.h"
 
@@ -92,9 +93,25 @@ bool lc_room_must_wait(struct lc_conn *conn)
     return true;
 }
 
+void lc_room_look(struct lc_server *server)
+{
+    if (!lc_server_has_room(server))
+        keep_looking(server);
+}
+
+void lc_room_await(struct lc_conn *conn)
+{
+    lc_list_append(&conn->server->room.waiting, &conn->waiting);
+    keep_looking(conn->server);
+}
+
 static void go_on(struct lc_conn *conn)
 {
     lc_list_remove(&conn->waiting);
+    if (conn->state == LC_CONN_WAITING) {
+        lc_intake_go_on(conn);
+        return;
+    }
     lc_conn_await_request(conn);
     lc_conn_watch(conn, UV_READABLE);
     lc_conn_begin(conn);

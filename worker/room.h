@@ -26,6 +26,12 @@ void lc_room_init(struct lc_server *server);
 /* The next request of an idle connection has come. True: it must not be read now. */
 bool lc_room_must_wait(struct lc_conn *conn);
 
+/* A request is about to be lent: without a free thread it may have to go to a sibling after all. */
+void lc_room_look(struct lc_server *server);
+
+/* LC_CONN_WAITING: its request has its turn when a thread is free, here or with a sibling. */
+void lc_room_await(struct lc_conn *conn);
+
 /* A new connection has come. True: it is left to a sibling for a moment, because all threads are
  * busy here, or because this worker has more connections than others. */
 bool lc_room_declines(struct lc_server *server);

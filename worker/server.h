@@ -28,6 +28,7 @@ struct lc_exchange;
 struct lc_host_ops;
 struct lc_inherit;
 struct lc_lender;
+struct lc_piece;
 struct lc_pipeline;
 struct lc_relief;
 struct lc_tls;
@@ -94,7 +95,10 @@ struct lc_server {
 
     struct lc_share share;
     struct lc_room room;
-    struct lc_relief *relief;     /* NULL: nobody helps while a call keeps the loop */
+    struct lc_relief *relief; /* NULL: nobody helps while a call keeps the loop */
+    bool is_relieved;         /* the relief thread has what is here just now  */
+    bool has_unfinished;    /* some body did not come at once, or some answer not leave */
+    struct lc_piece *spent; /* sent by it; the application's to release     */
     _Atomic unsigned relay_count; /* connections that siblings have meanwhile     */
     struct lc_loan loan;          /* of all that is here, to the relief thread      */
     _Atomic bool is_awake;        /* a request was read in this turn                */

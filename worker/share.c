@@ -12,6 +12,7 @@
 #include "worker/exchange.h"
 #include "worker/greeting.h"
 #include "worker/intake.h"
+#include "worker/note.h"
 #include "worker/relay.h"
 #include "worker/room.h"
 #include "worker/tls_conn.h"
@@ -29,25 +30,6 @@
 #include <unistd.h>
 
 enum { LEAD = 2 }; /* connections more than a sibling that are no imbalance yet */
-
-/* What a connection's descriptor does not tell, or not any more when its client has gone. Behind it
- * come, of a relayed one, what was agreed on, and the bytes that were read of it. */
-struct note {
-    char remote_addr[INET6_ADDRSTRLEN], remote_port[8];
-    char server_addr[112], server_port[8];
-    uint8_t is_unix;
-    uint8_t is_encrypted; /* the handshake is still to come        */
-    uint8_t is_relayed;   /* who passed it first decrypts it       */
-    uint8_t is_last;      /* … and closes it after the next answer */
-    uint8_t is_greeted, is_announced;
-    uint8_t has_asked;
-    struct lc_proxy announced;
-};
-
-struct message {
-    struct note note;
-    char bytes[LC_PASSING_MAX - sizeof(struct note)];
-};
 
 /* A listener of another generation, met with a connection that came from there. */
 struct stranger {
@@ -165,6 +147,8 @@ static bool has_decrypted(struct lc_conn *conn)
 
 bool lc_share_is_ripe(struct lc_conn *conn)
 {
+    if (conn->state == LC_CONN_WAITING)
+        return lc_share_is_portable(conn);
     if (!lc_share_is_at_rest(conn) || (conn->events & UV_WRITABLE))
         return false;
     if (lc_relay_is_needed(conn))
@@ -172,129 +156,17 @@ bool lc_share_is_ripe(struct lc_conn *conn)
     return conn->pending_len == 0 && socket_is_readable(conn);
 }
 
-static struct lc_slice body_of(const struct lc_conn *conn)
-{
-    const struct lc_body *body = &conn->exchange->request.body;
-
-    return (struct lc_slice){body->at, body->at == NULL ? 0 : body->size};
-}
-
-/* What follows a request goes through the relay, if there is one. */
-static struct lc_slice pending_of(const struct lc_conn *conn)
-{
-    if (lc_relay_is_needed(conn))
-        return (struct lc_slice){NULL, 0};
-    return (struct lc_slice){conn->pending, conn->pending_len};
-}
-
-static size_t bytes_behind(const struct lc_conn *conn)
-{
-    const struct lc_exchange *exchange = conn->exchange;
-    const struct lc_tls_info *tls = conn->endpoints.tls;
-
-    return (tls == NULL ? 0 : lc_tls_info_size(tls)) + pending_of(conn).len +
-           (exchange == NULL ? 0 : exchange->head.len + body_of(conn).len);
-}
-
-/* The bytes of a body in chunks are not there any more, and those of a large one are in a file. */
-static bool is_whole(const struct lc_exchange *exchange)
-{
-    const struct lc_request *request = &exchange->request;
-
-    return request->body.fd < 0 && !request->is_chunked_body &&
-           exchange->pull.buffer == NULL;
-}
-
 bool lc_share_is_portable(const struct lc_conn *conn)
 {
     return (conn->wire.tls != NULL || !conn->keep.has_duplicate) && conn->held_len == 0 &&
-           conn->queue == NULL && !conn->is_gone &&
-           (conn->exchange == NULL || is_whole(conn->exchange)) &&
-           bytes_behind(conn) <= LC_PASSING_MAX - sizeof(struct note);
-}
-
-static bool put_text(char *into, size_t room, const char *text)
-{
-    size_t len = text == NULL ? 0 : strlen(text);
-
-    if (len >= room)
-        return false;
-    memcpy(into, text == NULL ? "" : text, len);
-    return true;
-}
-
-/* What a taker learns of its client goes when it gives the connection back, and a worker that
- * leaves will not serve the next request. */
-static bool is_to_close(const struct lc_conn *conn)
-{
-    return !conn->is_greeted || lc_server_is_leaving(conn->server);
-}
-
-/* False when it cannot be told. */
-static bool describe(const struct lc_conn *conn, struct note *note)
-{
-    const struct lc_endpoints *ends = &conn->endpoints;
-
-    memset(note, 0, sizeof(*note));
-    note->is_unix = ends->is_unix;
-    note->is_relayed = ends->tls != NULL;
-    note->is_encrypted = conn->wire.tls != NULL && !note->is_relayed;
-    note->is_last = conn->is_last || (lc_relay_is_needed(conn) && is_to_close(conn));
-    note->is_greeted = conn->is_greeted;
-    note->has_asked = conn->has_asked;
-    note->is_announced = conn->announced != NULL;
-    if (conn->announced != NULL)
-        note->announced = *conn->announced;
-    return put_text(note->remote_addr, sizeof(note->remote_addr), conn->remote_addr) &&
-           put_text(note->remote_port, sizeof(note->remote_port), conn->remote_port) &&
-           put_text(note->server_addr, sizeof(note->server_addr), ends->server_addr) &&
-           put_text(note->server_port, sizeof(note->server_port), ends->server_port);
-}
-
-static size_t put_bytes(char *into, struct lc_slice bytes)
-{
-    if (bytes.len != 0)
-        memcpy(into, bytes.at, bytes.len);
-    return bytes.len;
-}
-
-static size_t put_agreed(char *into, const struct lc_tls_info *tls)
-{
-    if (tls == NULL)
-        return 0;
-    lc_tls_info_pack(tls, into);
-    return lc_tls_info_size(tls);
-}
-
-static size_t put_read(char *into, const struct lc_conn *conn)
-{
-    size_t len = 0;
-
-    if (conn->exchange != NULL) {
-        len += put_bytes(into, conn->exchange->head);
-        len += put_bytes(into + len, body_of(conn));
-    }
-    return len + put_bytes(into + len, pending_of(conn));
-}
-
-/* With a descriptor that a sibling can use. */
-static bool send_with(int fd, const struct lc_conn *conn)
-{
-    int end = conn->server->inherit->passing[LC_PASSING_GIVE];
-    struct message message;
-
-    if (fd < 0 || !describe(conn, &message.note))
-        return false;
-    size_t len = put_agreed(message.bytes, conn->endpoints.tls);
-    len += put_read(message.bytes + len, conn);
-    return lc_passing_send(end, &message, sizeof(message.note) + len, fd) == 0;
+           conn->queue == NULL && !conn->is_gone && lc_note_is_possible(conn);
 }
 
 static bool pass_by_relay(struct lc_conn *conn)
 {
     LC_AUTOCLOSE int far_end = lc_relay_open(conn);
 
-    if (send_with(far_end, conn)) {
+    if (lc_note_send(conn, far_end)) {
         lc_relay_begin(conn);
         return true;
     }
@@ -304,7 +176,7 @@ static bool pass_by_relay(struct lc_conn *conn)
 
 static bool pass_itself(struct lc_conn *conn)
 {
-    if (!send_with(conn->wire.fd, conn))
+    if (!lc_note_send(conn, conn->wire.fd))
         return false;
     conn->is_passed = true;
     lc_conn_enter(conn, LC_CONN_CLOSED);
@@ -314,11 +186,11 @@ static bool pass_itself(struct lc_conn *conn)
 bool lc_share_pass(struct lc_conn *conn)
 {
     struct lc_server *server = conn->server;
-    bool has_request = conn->exchange != NULL;
+    bool is_counted = conn->exchange != NULL && conn->exchange->is_counted;
 
     if (!(lc_relay_is_needed(conn) ? pass_by_relay(conn) : pass_itself(conn)))
         return false;
-    if (has_request)
+    if (is_counted)
         server->in_flight--;
     return true;
 }
@@ -336,7 +208,7 @@ void lc_share_release_keeps(struct lc_server *server)
 
 /* --- taking ------------------------------------------------------------------------------------- */
 
-static bool is_that(const struct lc_listener *listener, const struct note *note)
+static bool is_that(const struct lc_listener *listener, const struct lc_note *note)
 {
     return listener->is_unix == (note->is_unix != 0) &&
            strcmp(listener->address, note->server_addr) == 0 &&
@@ -345,7 +217,7 @@ static bool is_that(const struct lc_listener *listener, const struct note *note)
 
 /* The passed connection outlives the message that names its listener. */
 static const struct lc_listener *listener_of(struct lc_server *server,
-                                             const struct note *note)
+                                             const struct lc_note *note)
 {
     const struct lc_inherit *inherit = server->inherit;
 
@@ -369,7 +241,7 @@ static const struct lc_listener *listener_of(struct lc_server *server,
     return &stranger->listener;
 }
 
-static void read_peer(const struct note *note, struct sockaddr_storage *peer)
+static void read_peer(const struct lc_note *note, struct sockaddr_storage *peer)
 {
     struct sockaddr_in *in = (struct sockaddr_in *)peer;
     struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)peer;
@@ -387,7 +259,7 @@ static void read_peer(const struct note *note, struct sockaddr_storage *peer)
     }
 }
 
-static void recall(struct lc_conn *conn, const struct note *note)
+static void recall(struct lc_conn *conn, const struct lc_note *note)
 {
     conn->has_asked = note->has_asked != 0;
     conn->is_last = note->is_last != 0;
@@ -415,57 +287,54 @@ static bool learn_agreed(struct lc_conn *conn, struct lc_slice *bytes)
     return conn->told != NULL;
 }
 
-static void serve(struct lc_server *server, int fd, const struct note *note,
-                  struct lc_slice bytes)
+/* What a connection begins with, when some of it was read already. */
+static void begin(struct lc_conn *conn, struct lc_parting *parting, struct lc_slice read)
 {
-    struct sockaddr_storage peer;
+    const struct lc_note *note = &parting->note;
 
-    if (note->is_encrypted &&
-        server->tls == NULL) { /* a reload has just ended encryption */
-        close(fd);
-        return;
-    }
-    read_peer(note, &peer);
-    struct lc_conn *conn = lc_conn_open(server, fd, listener_of(server, note), &peer,
-                                        note->is_encrypted ? server->tls : NULL);
-    if (conn == NULL)
-        return;
-    recall(conn, note);
-    if (note->is_relayed && !learn_agreed(conn, &bytes)) {
-        lc_conn_enter(conn, LC_CONN_CLOSED);
-        return;
-    }
-    if (bytes.len != 0)
-        lc_intake_feed(conn, bytes);
+    if (note->is_received)
+        lc_intake_adopt(conn, read, parting->body, lc_fd_take(&parting->passed.file),
+                        note->body_len);
+    else if (read.len != 0)
+        lc_intake_feed(conn, read);
     else
         lc_conn_begin(conn);
     if (conn->state == LC_CONN_IDLE)
         await_next(conn);
 }
 
+static void serve(struct lc_server *server, struct lc_parting *parting)
+{
+    const struct lc_note *note = &parting->note;
+    struct lc_slice read = parting->read;
+    struct sockaddr_storage peer;
+
+    if (note->is_encrypted && server->tls == NULL)
+        return; /* a reload has just ended encryption */
+    read_peer(note, &peer);
+    struct lc_conn *conn = lc_conn_open(server, lc_fd_take(&parting->passed.conn),
+                                        listener_of(server, note), &peer,
+                                        note->is_encrypted ? server->tls : NULL);
+    if (conn == NULL)
+        return;
+    recall(conn, note);
+    if (note->is_relayed && !learn_agreed(conn, &read))
+        lc_conn_enter(conn, LC_CONN_CLOSED);
+    else
+        begin(conn, parting, read);
+}
+
 bool lc_share_take(struct lc_server *server)
 {
-    struct message message;
-    struct note *note = &message.note;
-    int fd;
+    struct lc_parting parting;
 
-    ssize_t n = lc_passing_receive(server->inherit->passing[LC_PASSING_TAKE], &message,
-                                   sizeof(message), &fd);
-    if (n < 0 && errno != EBADMSG) {
-        lc_accept_failed(server);
-        return false;
+    switch (lc_note_receive(server->inherit->passing[LC_PASSING_TAKE], &parting)) {
+    case LC_NOTE_NONE: lc_accept_failed(server); return false;
+    case LC_NOTE_BAD: return true;
+    case LC_NOTE_COME: break;
     }
-    if (n < (ssize_t)sizeof(*note)) {
-        lc_log(LC_ERROR, "What a sibling passed on is no connection: dropped");
-        if (n >= 0)
-            close(fd);
-        return true;
-    }
-    note->remote_addr[sizeof(note->remote_addr) - 1] = '\0';
-    note->remote_port[sizeof(note->remote_port) - 1] = '\0';
-    note->server_addr[sizeof(note->server_addr) - 1] = '\0';
-    note->server_port[sizeof(note->server_port) - 1] = '\0';
-    serve(server, fd, note, (struct lc_slice){message.bytes, (size_t)n - sizeof(*note)});
+    serve(server, &parting);
+    lc_note_end(&parting);
     return true;
 }
 

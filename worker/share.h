@@ -1,8 +1,9 @@
 /* worker/share.h — connections that this worker passes to its siblings, and those it takes from
  * them, through the one queue of all workers (base/passing.h).
  *
- * What is passed is a connection whose next request waits in its socket, unread, while this worker
- * cannot begin it and another could; and one that is idle, when this worker leaves. */
+ * What is passed is a connection whose next request waits, in its socket or read to its end, while
+ * this worker cannot begin it and another could; and one that is idle, when this worker leaves. What
+ * goes along with it: worker/note.h. */
 #pragma once
 #include "base/list.h"
 
@@ -56,12 +57,12 @@ bool lc_share_is_pending(const struct lc_server *server);
 /* It waits for its client, and could do so anywhere (an encrypted one: by a relay). */
 bool lc_share_is_at_rest(const struct lc_conn *conn);
 
-/* Nothing of it is read, and nothing unsent but the bytes that its client has just sent. False too
- * when that client only closed its end. */
+/* Its request is complete and waits; or nothing of it is read, and nothing unsent, but its client has
+ * just sent something. False too when that client only closed its end. */
 bool lc_share_is_ripe(struct lc_conn *conn);
 
-/* It is idle, or has a complete request that the application has not seen: what was read of it can
- * go with it. An encrypted one goes by a relay (worker/relay.h). */
+/* It is idle, or has a request that the application has not seen. An encrypted one goes by a relay
+ * (worker/relay.h). */
 bool lc_share_is_portable(const struct lc_conn *conn);
 
 /* True: the connection is a sibling's now, and gone here unless it is relayed. */

@@ -202,19 +202,6 @@ def test_a_request_whose_client_has_gone_keeps_its_name(share):
     assert all(line.startswith("127.0.0.1 ") for line in server.access_lines())
 
 
-def test_half_a_head_stays_with_its_worker(share):
-    server = share()
-    [busy, begun], pid = connections_of_one_worker(server, 2)
-    begun.send(b"GET /?0&half HTTP/1.1\r\n")
-    time.sleep(0.2)
-    busy.send(b"GET /?1 HTTP/1.1\r\nHost: t\r\n\r\n")
-    time.sleep(0.2)
-    begun.send(b"Host: t\r\n\r\n")
-    answer = begun.response()
-    assert (answer.body, pid_of(answer)) == (b"half", pid)
-    assert pid_of(busy.response()) == pid
-
-
 def test_a_client_that_leaves_meanwhile_is_nobodys_work(share_both):
     server = share_both(access_log=True)
     [busy, leaving], pid = connections_of_one_worker(server, 2)

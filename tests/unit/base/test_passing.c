@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char note[8] = "a note";
@@ -64,12 +65,20 @@ static void send_raw(int end, enum lc_msg_type type, size_t len, size_t count)
     assert_int_equal(sendmsg(end, &message, MSG_NOSIGNAL), sizeof(head) + len);
 }
 
+static int send_note(const int *ends, const char *text, size_t len, int fd)
+{
+    return lc_passing_send(ends[LC_PASSING_GIVE], text, len,
+                           &(struct lc_passed){.conn = fd, .file = -1});
+}
+
 static int receive(const int *ends, char got[sizeof(note)])
 {
-    int fd;
+    struct lc_passed passed;
 
-    return lc_passing_receive(ends[LC_PASSING_TAKE], got, sizeof(note), &fd) < 0 ? -1
-                                                                                 : fd;
+    if (lc_passing_receive(ends[LC_PASSING_TAKE], got, sizeof(note), &passed) < 0)
+        return -1;
+    assert_int_equal(passed.file, -1);
+    return passed.conn;
 }
 
 static void a_descriptor_arrives_with_its_note(void **state)
@@ -81,8 +90,7 @@ static void a_descriptor_arrives_with_its_note(void **state)
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     assert_true(lc_passing_is_empty(ends[LC_PASSING_TAKE]));
-    assert_int_equal(lc_passing_send(ends[LC_PASSING_GIVE], note, sizeof(note), pair[0]),
-                     0);
+    assert_int_equal(send_note(ends, note, sizeof(note), pair[0]), 0);
     assert_false(lc_passing_is_empty(ends[LC_PASSING_TAKE]));
     close(pair[0]); /* the queue has one of its own */
 
@@ -104,8 +112,7 @@ static void they_are_taken_in_the_order_in_which_they_came(void **state)
     for (char number = '1'; number <= '3'; number++) {
         char numbered[sizeof(note)] = {number};
 
-        assert_int_equal(
-            lc_passing_send(ends[LC_PASSING_GIVE], numbered, sizeof(numbered), 0), 0);
+        assert_int_equal(send_note(ends, numbered, sizeof(numbered), 0), 0);
     }
     for (char number = '1'; number <= '3'; number++) {
         int fd = receive(ends, got);
@@ -128,7 +135,7 @@ static void a_full_queue_says_so_at_once(void **state)
     const int *ends = *state;
     int count = 0;
 
-    while (lc_passing_send(ends[LC_PASSING_GIVE], note, sizeof(note), 0) == 0)
+    while (send_note(ends, note, sizeof(note), 0) == 0)
         assert_true(++count < 100000);
     assert_true(errno == EAGAIN || errno == ETOOMANYREFS);
 }
@@ -148,11 +155,12 @@ static void a_shorter_note_is_for_its_reader_to_judge(void **state)
 {
     const int *ends = *state;
     char got[sizeof(note)];
-    int fd;
+    struct lc_passed passed;
 
-    assert_int_equal(lc_passing_send(ends[LC_PASSING_GIVE], note, 3, 0), 0);
-    assert_int_equal(lc_passing_receive(ends[LC_PASSING_TAKE], got, sizeof(got), &fd), 3);
-    lc_fd_close(&fd);
+    assert_int_equal(send_note(ends, note, 3, 0), 0);
+    assert_int_equal(lc_passing_receive(ends[LC_PASSING_TAKE], got, sizeof(got), &passed),
+                     3);
+    lc_fd_close(&passed.conn);
 }
 
 static void a_longer_note_than_there_is_room_for_is_refused_with_its_descriptor(
@@ -180,11 +188,34 @@ static void a_note_without_a_descriptor_is_refused(void **state)
     expect_refusal(ends);
 }
 
-static void a_note_with_several_descriptors_is_refused_with_all_of_them(void **state)
+static void a_file_may_come_along(void **state)
+{
+    const int *ends = *state;
+    char got[sizeof(note)];
+    struct lc_passed passed;
+    struct stat file;
+
+    LC_AUTOCLOSE int made = lc_fd_tmpfile(NULL);
+    assert_true(made >= 0);
+    assert_int_equal(lc_fd_write_all(made, "12345", 5), 0);
+    assert_int_equal(lc_passing_send(ends[LC_PASSING_GIVE], note, sizeof(note),
+                                     &(struct lc_passed){.conn = 0, .file = made}),
+                     0);
+    assert_int_equal(lc_passing_receive(ends[LC_PASSING_TAKE], got, sizeof(got), &passed),
+                     sizeof(got));
+    assert_int_equal(fcntl(passed.conn, F_GETFD), FD_CLOEXEC);
+    assert_int_equal(fcntl(passed.file, F_GETFD), FD_CLOEXEC);
+    assert_int_equal(fstat(passed.file, &file), 0);
+    assert_int_equal(file.st_size, 5);
+    lc_fd_close(&passed.conn);
+    lc_fd_close(&passed.file);
+}
+
+static void a_note_with_more_descriptors_is_refused_with_all_of_them(void **state)
 {
     const int *ends = *state;
 
-    send_raw(ends[LC_PASSING_GIVE], LC_MSG_CONNECTION, sizeof(note), 2);
+    send_raw(ends[LC_PASSING_GIVE], LC_MSG_CONNECTION, sizeof(note), 3);
     expect_refusal(ends);
     send_raw(ends[LC_PASSING_GIVE], LC_MSG_CONNECTION, sizeof(note), 16);
     expect_refusal(ends);
@@ -196,7 +227,7 @@ static void without_room_for_the_descriptor_it_waits_in_the_queue(void **state)
     char got[sizeof(note)];
     struct rlimit before, none;
 
-    assert_int_equal(lc_passing_send(ends[LC_PASSING_GIVE], note, sizeof(note), 0), 0);
+    assert_int_equal(send_note(ends, note, sizeof(note), 0), 0);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     none = before;
     none.rlim_cur = 3; /* the standard ones are open */
@@ -224,7 +255,8 @@ int main(void)
         TEST(a_longer_note_than_there_is_room_for_is_refused_with_its_descriptor),
         TEST(what_is_no_connection_is_refused_with_its_descriptor),
         TEST(a_note_without_a_descriptor_is_refused),
-        TEST(a_note_with_several_descriptors_is_refused_with_all_of_them),
+        TEST(a_file_may_come_along),
+        TEST(a_note_with_more_descriptors_is_refused_with_all_of_them),
         TEST(without_room_for_the_descriptor_it_waits_in_the_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include "worker/body.h"
 
 #include "app/request.h"
+#include "base/fd.h"
 #include "base/mem.h"
 
 #include <licorne/error.h>
@@ -152,6 +153,96 @@ static void a_disk_that_is_full_is_found_out_at_the_end(void **state)
     lc_gather_deinit(&g);
 }
 
+static void expect_in_file(struct lc_gather *g, const char *text)
+{
+    char back[32];
+
+    assert_int_equal(lc_gather_to_file(g, NULL), 0);
+    struct lc_request request = read_back(g);
+    assert_true(request.body.fd >= 0);
+    assert_int_equal(lc_request_body_size(&request), strlen(text));
+    assert_int_equal(lc_request_body_read(&request, back, sizeof(back)), strlen(text));
+    assert_memory_equal(back, text, strlen(text));
+}
+
+static void any_body_can_be_moved_to_a_file(void **state)
+{
+    struct lc_gather in_place, in_memory, empty;
+
+    lc_gather_init(&in_place, NULL);
+    gather(&in_place, "hello");
+    expect_in_file(&in_place, "hello");
+    expect_in_file(&in_place, "hello"); /* once more is no harm */
+    lc_gather_deinit(&in_place);
+
+    lc_gather_init(&in_memory, NULL);
+    gather(&in_memory, "hello");
+    gather(&in_memory, ", world");
+    expect_in_file(&in_memory, "hello, world");
+    lc_gather_deinit(&in_memory);
+
+    lc_gather_init(&empty, NULL);
+    expect_in_file(&empty, "");
+    lc_gather_deinit(&empty);
+}
+
+static void what_waits_for_its_file_goes_there_too(void **state)
+{
+    struct lc_gather g;
+
+    lc_gather_init(&g, NULL);
+    gather(&g, "hello");
+    assert_int_equal(lc_gather_add(&g, LC_SLICE(", world"), 1 << 20, NULL), 0);
+    assert_true(g.fd >= 0);
+    expect_in_file(&g, "hello, world");
+    lc_gather_deinit(&g);
+}
+
+static void a_body_that_cannot_be_moved_stays_where_it_is(void **state)
+{
+    struct lc_error err = {0};
+    struct lc_gather g;
+
+    lc_gather_init(&g, "/nowhere/at/all");
+    gather(&g, "hello");
+    gather(&g, ", world");
+    assert_int_equal(lc_gather_to_file(&g, &err), -1);
+    assert_int_equal(err.sys, ENOENT);
+    struct lc_request request = read_back(&g);
+    assert_true(request.body.fd < 0);
+    assert_memory_equal(lc_request_body_peek(&request).at, "hello, world", 12);
+    lc_gather_deinit(&g);
+}
+
+static void a_body_that_was_received_elsewhere_is_taken_over(void **state)
+{
+    struct lc_gather sent, taken;
+    char back[8];
+
+    lc_gather_init(&sent, NULL);
+    gather(&sent, "hello");
+    assert_int_equal(lc_gather_to_file(&sent, NULL), 0);
+    assert_int_equal(lc_fd_write_all(sent.fd, "behind", 6), 0);
+    lc_gather_init(&taken, NULL);
+    lc_gather_adopt(&taken, lc_fd_take(&sent.fd), sent.size);
+    lc_gather_deinit(&sent);
+    struct lc_request request = read_back(&taken);
+    assert_int_equal(lc_request_body_size(&request), 5);
+    assert_int_equal(lc_request_body_read(&request, back, sizeof(back)), 5);
+    assert_memory_equal(back, "hello", 5);
+    assert_int_equal(lc_request_body_read(&request, back, sizeof(back)), 0);
+    lc_gather_deinit(&taken);
+
+    char bytes[] = "hello";
+    lc_gather_init(&taken, NULL);
+    lc_gather_copy(&taken, lc_slice(bytes));
+    memset(bytes, 'x', sizeof(bytes) - 1);
+    request = read_back(&taken);
+    assert_int_equal(lc_request_body_size(&request), 5);
+    assert_memory_equal(lc_request_body_peek(&request).at, "hello", 5);
+    lc_gather_deinit(&taken);
+}
+
 static void a_folder_that_is_not_there_is_named(void **state)
 {
     static char piece[LC_BODY_IN_MEMORY + 1];
@@ -176,6 +267,10 @@ int main(void)
         cmocka_unit_test(a_large_body_lies_in_a_file),
         cmocka_unit_test(a_file_holds_its_pieces_in_order),
         cmocka_unit_test(a_disk_that_is_full_is_found_out_at_the_end),
+        cmocka_unit_test(any_body_can_be_moved_to_a_file),
+        cmocka_unit_test(what_waits_for_its_file_goes_there_too),
+        cmocka_unit_test(a_body_that_cannot_be_moved_stays_where_it_is),
+        cmocka_unit_test(a_body_that_was_received_elsewhere_is_taken_over),
         cmocka_unit_test(a_folder_that_is_not_there_is_named),
     };
 
