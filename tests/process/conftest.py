@@ -7,7 +7,8 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 import licorne  # noqa: E402 (the path comes first)
-from fixtures import pytest_runtest_makereport, start  # noqa: E402, F401
+from fixtures import (authority, pair, pytest_runtest_makereport, share_all,  # noqa: E402, F401
+                      share_as, share_both, start)
 from licorne import APPS  # noqa: E402
 
 

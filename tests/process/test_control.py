@@ -36,6 +36,20 @@ def control(server):
         yield control
 
 
+@pytest.fixture
+def slow_next(start, tmp_path):
+    """slow_next(seconds) is a server whose next worker takes so long to load its application."""
+    def slow_next(seconds):
+        (tmp_path / "late.py").write_text("import time, os\n"
+                                          f"if os.path.exists('slow'): time.sleep({seconds})\n"
+                                          "from served import application\n")
+        server = start("--chdir", tmp_path, "--pythonpath", APPS, "late:application")
+        server.get("/")
+        (tmp_path / "slow").touch()
+        return server
+    return slow_next
+
+
 # --- questions -----------------------------------------------------------------------------------
 
 def test_show_workers_names_each(server, control):
@@ -245,13 +259,8 @@ def test_shutdown_with_wait_answers_when_the_last_worker_has_gone(serve):
     assert server.process.wait(5) == 0
 
 
-def test_who_waits_for_workers_learns_that_the_server_stops(start, tmp_path):
-    (tmp_path / "late.py").write_text("import time, os\n"
-                                      "if os.path.exists('slow'): time.sleep(30)\n"
-                                      "from served import application\n")
-    server = start("--chdir", tmp_path, "--pythonpath", APPS, "late:application")
-    server.get("/")
-    (tmp_path / "slow").touch()
+def test_who_waits_for_workers_learns_that_the_server_stops(slow_next):
+    server = slow_next(30)
     with Control(server.control_path) as control:
         control.send_command("worker add --wait")
         server.wait_for_workers(2)
@@ -259,13 +268,8 @@ def test_who_waits_for_workers_learns_that_the_server_stops(start, tmp_path):
         assert control.receive()["error"] == "The server stops"
 
 
-def test_a_client_that_waits_and_goes_is_forgotten(start, tmp_path):
-    (tmp_path / "late.py").write_text("import time, os\n"
-                                      "if os.path.exists('slow'): time.sleep(2)\n"
-                                      "from served import application\n")
-    server = start("--chdir", tmp_path, "--pythonpath", APPS, "late:application")
-    server.get("/")
-    (tmp_path / "slow").touch()
+def test_a_client_that_waits_and_goes_is_forgotten(slow_next):
+    server = slow_next(2)
     with Control(server.control_path) as control:
         control.send_command("reload --wait")
         control.send_command("show workers")  # answered behind the first
@@ -491,13 +495,8 @@ def test_clients_that_read_nothing_hold_up_nobody(server):
     assert server.get("/").status == 200
 
 
-def test_who_only_holds_a_place_makes_way_for_who_comes(start, tmp_path):
-    (tmp_path / "late.py").write_text("import time, os\n"
-                                      "if os.path.exists('slow'): time.sleep(2)\n"
-                                      "from served import application\n")
-    server = start("--chdir", tmp_path, "--pythonpath", APPS, "late:application")
-    server.get("/")
-    (tmp_path / "slow").touch()
+def test_who_only_holds_a_place_makes_way_for_who_comes(slow_next):
+    server = slow_next(2)
     with Control(server.control_path) as waiting:
         waiting.send_command("reload --wait")
         server.wait_for_log("Hang up: Master")

@@ -40,6 +40,11 @@ def wait_until_ready(server):
     wait_until(lambda: server.ask().status == 200, 20, "/readyz is 200")
 
 
+def wait_until_busy(server):
+    wait_until(lambda: one(read(server.ask("/metrics").body.decode()), "licorne_workers",
+                           state="busy") == 1, 10, "a busy worker")
+
+
 # ---- what is answered --------------------------------------------------------------------------
 
 def test_prometheus_finds_the_metrics_there(watched):
@@ -99,8 +104,7 @@ def test_a_server_whose_workers_are_all_busy_lives_and_is_ready(watched):
     wait_until_ready(server)
     with server.client() as client:
         client.send(b"GET /slow?4 HTTP/1.1\r\nHost: x\r\n\r\n")
-        wait_until(lambda: one(read(server.ask("/metrics").body.decode()), "licorne_workers",
-                               state="busy") == 1)
+        wait_until_busy(server)
         for path in "/livez", "/healthz", "/readyz":
             assert server.ask(path).status == 200, path
 
@@ -121,8 +125,7 @@ def test_it_is_not_ready_while_it_stops(watched):
     wait_until_ready(server)
     with server.client() as client:
         client.send(b"GET /slow?3 HTTP/1.1\r\nHost: x\r\n\r\n")
-        wait_until(lambda: one(read(server.ask("/metrics").body.decode()), "licorne_workers",
-                               state="busy") == 1)
+        wait_until_busy(server)
         server.send_signal(signal.SIGTERM)
         server.wait_for_log("Handling signal: term")
         response = server.ask("/readyz")

@@ -2,10 +2,10 @@
 what was agreed on for that connection cannot leave its worker."""
 import ast
 import contextlib
+import functools
 import hashlib
 import os
 import random
-import select
 import signal
 import ssl
 import threading
@@ -14,90 +14,19 @@ import time
 import pytest
 
 from client import BadResponse
-from licorne import APPS
-from sharing import (SOON, Mixed, accepted_by, ask_at_once, connections_of_one_worker, pid_of,
-                     serving_all)
-from tls import Authority, Records, TLSClient
+from sharing import (Mixed, accepted_by, ask_at_once, busy, connections_of_one_worker, lines_of,
+                     other_pid, pid_of)
+from tls import Records
 from waiting import wait_until
-
-BUSY = 1.5  # seconds
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def pair(authority):
-    return authority.issue("server")
 
 
 @pytest.fixture
-def share_as(start, authority, pair):
-    """share_as(kind, *arguments) serves tests/wsgi/relayed.py to clients that encrypt, by workers
-    that can do one thing at a time."""
-    def share_as(kind, *arguments, workers=2, certificate=None, **options):
-        if kind == "gthread":
-            arguments = ("-k", "gthread", "--threads", "1", *arguments)
-        server = start("-w", workers, "--keep-alive", "60", "--certfile", pair[0], "--keyfile",
-                       pair[1], "--chdir", APPS, *arguments, "relayed", **options)
-        server.context = authority.context(certificate)
-        server.connect = server.client  # without encryption
-        server.client = lambda **settings: TLSClient(server.address, server.context, **settings)
-        return serving_all(server, workers)
-    return share_as
+def share(share_both):
+    """share(*arguments) serves clients that encrypt."""
+    return functools.partial(share_both, is_encrypted=True)
 
 
-@pytest.fixture(params=["sync", "gthread"])
-def share(request, share_as):
-    return lambda *arguments, **options: share_as(request.param, *arguments, **options)
-
-
-@contextlib.contextmanager
-def busy(client, pid, seconds=BUSY):
-    """Meanwhile the worker has a long call, which began before and ends after what happens here."""
-    time.sleep(0.05)  # until it has done with what was asked before
-    client.send(b"GET /?%.1f&busy HTTP/1.1\r\nHost: t\r\n\r\n" % seconds)
-    time.sleep(0.15)
-    yield
-    answered, _, _ = select.select([client.socket], [], [], 0)
-    answer = client.response()
-    assert (answer.body, pid_of(answer)) == (b"busy", pid)
-    assert not answered, "it has waited for the end of the call"
-    time.sleep(0.05)  # until the worker knows that it is free
-
-
-def other_pid(server, pid):
-    [other] = set(server.workers()) - {pid}
-    return other
-
-
-def lines_of(server, word):
-    return [line for line in server.access_lines() if word in line]
-
-
-# --- two long requests at once -------------------------------------------------------------------
-
-def test_two_kept_connections_of_the_same_worker_are_served_side_by_side(share):
-    server = share()
-    for _ in range(4):
-        clients, pid = connections_of_one_worker(server, 2)
-        answers, seconds = ask_at_once(clients)
-        assert seconds < SOON
-        assert pid in map(pid_of, answers)
-        assert len(set(map(pid_of, answers))) == 2
-        for client in clients:
-            client.close()
-
-
-def test_the_requests_of_one_workers_connections_are_spread_over_all_workers(share):
-    server = share(workers=4)
-    clients, _ = connections_of_one_worker(server, 8)
-    answers, seconds = ask_at_once(clients, "?0.5")
-    assert seconds < 3  # four seconds of work
-    assert len(set(map(pid_of, answers))) == 4
-
+# --- there and back ------------------------------------------------------------------------------
 
 def test_quick_requests_do_not_wait_behind_slow_ones(share):
     server = share()
@@ -423,8 +352,8 @@ def test_an_answer_whose_worker_is_killed_is_not_taken_for_a_whole_one(share):
 
 def test_a_worker_that_leaves_stays_for_what_is_relayed(share):
     server = share()
-    old = server.workers()
     [slow, relayed], pid = connections_of_one_worker(server, 2)
+    taker = other_pid(server, pid)
     slow.send(b"GET /?0.5&slow HTTP/1.1\r\nHost: t\r\n\r\n")
     time.sleep(0.15)
     relayed.send(b"GET /?3&long HTTP/1.1\r\nHost: t\r\n\r\n")
@@ -433,13 +362,8 @@ def test_a_worker_that_leaves_stays_for_what_is_relayed(share):
     assert slow.response().body == b"slow"
     answer = relayed.response()
     assert answer.body == b"long"
-    assert pid_of(answer) == other_pid_of(old, pid)
+    assert pid_of(answer) == taker
     server.wait_for_workers(2, without=[pid])
-
-
-def other_pid_of(pids, pid):
-    [other] = set(pids) - {pid}
-    return other
 
 
 def test_a_stop_lets_relayed_answers_come_to_their_end(share):

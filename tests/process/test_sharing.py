@@ -1,4 +1,5 @@
 """No request waits behind another while a sibling worker is idle."""
+import functools
 import os
 import signal
 import socket
@@ -9,28 +10,14 @@ import time
 import pytest
 
 from client import Client
-from licorne import APPS
-from sharing import (SOON, Mixed, accepted_by, ask_at_once, connections_of_one_worker, pid_of,
-                     serving_all)
-from tls import Authority, TLSClient
+from sharing import SOON, Mixed, accepted_by, ask_at_once, connections_of_one_worker, pid_of
 from waiting import wait_until
 
 
-
 @pytest.fixture
-def share(start):
-    """share(*arguments) serves tests/wsgi/shared.py, once all workers have answered."""
-    def share(*arguments, workers=2, **options):
-        return serving_all(start("-w", workers, "--keep-alive", "60", "--chdir", APPS,
-                                 *arguments, "shared", **options), workers)
-    return share
-
-
-@pytest.fixture(params=["sync", "gthread"])
-def share_both(request, share):
-    """The same for a worker that can do one thing at a time, in either way."""
-    kind = ("-k", "gthread", "--threads", "1") if request.param == "gthread" else ()
-    return lambda *arguments, **options: share(*kind, *arguments, **options)
+def share(share_as):
+    """share(*arguments) serves plain HTTP by sync workers, or by those that the arguments name."""
+    return functools.partial(share_as, "sync")
 
 
 # --- two long requests at once -------------------------------------------------------------------
@@ -53,8 +40,8 @@ def test_two_long_requests_on_kept_connections_are_served_side_by_side(share_bot
             assert len(set(map(pid_of, answers))) == 2
 
 
-def test_two_kept_connections_of_the_same_worker_are_served_side_by_side(share_both):
-    server = share_both()
+def test_two_kept_connections_of_the_same_worker_are_served_side_by_side(share_all):
+    server = share_all()
     for _ in range(4):
         clients, pid = connections_of_one_worker(server, 2)
         answers, seconds = ask_at_once(clients)
@@ -65,8 +52,8 @@ def test_two_kept_connections_of_the_same_worker_are_served_side_by_side(share_b
             client.close()
 
 
-def test_the_requests_of_one_workers_connections_are_spread_over_all_workers(share_both):
-    server = share_both(workers=4)
+def test_the_requests_of_one_workers_connections_are_spread_over_all_workers(share_all):
+    server = share_all(workers=4)
     clients, _ = connections_of_one_worker(server, 8)
     answers, seconds = ask_at_once(clients, "?0.5")
     assert seconds < 3  # four seconds of work
@@ -146,23 +133,14 @@ def test_a_worker_added_later_helps_too(share_both):
     wait_until(lambda: ask_at_once(clients)[1] < SOON, 15, "two workers side by side")
 
 
-def test_an_encrypted_connection_can_be_passed_before_its_handshake(start, tmp_path):
-    authority = Authority(tmp_path)
-    pem, key = authority.issue("server")
-    context = authority.context()
-    server = start("-w", "2", "--certfile", pem, "--keyfile", key, "--chdir", APPS, "shared")
-
+def test_an_encrypted_connection_can_be_passed_before_its_handshake(share):
     def encrypt(client):
-        client.socket = context.wrap_socket(client.socket, server_hostname="localhost")
+        client.socket = server.context.wrap_socket(client.socket, server_hostname="localhost")
         return client
 
-    def all_serve():
-        with TLSClient(server.address, context) as client:
-            return serving.add(pid_of(client.get("/"))) or len(serving) == 2
-    serving = set()
-    wait_until(all_serve, 15, "two workers that serve")
+    server = share(is_encrypted=True)
     pid = server.workers()[0]
-    busy, new = accepted_by(server, pid, 2)
+    busy, new = accepted_by(server, pid, 2, connect=server.connect)
     encrypt(busy).send(b"GET /?1 HTTP/1.1\r\nHost: t\r\n\r\n")
     time.sleep(0.1)
     started = time.monotonic()

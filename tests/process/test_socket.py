@@ -10,23 +10,13 @@ import pytest
 
 from client import Client
 from licorne import APPS, ROOT
-from tls import Authority, TLSClient
+from tls import TLSClient
 
 
 @pytest.fixture(params=["1", "4"], ids=["sync", "gthread"])
 def serve_sockets(start, request):
     return lambda *arguments, **options: start("--chdir", APPS, "--threads", request.param,
                                                *arguments, "sockets", **options)
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def pair(authority):
-    return authority.issue("server")
 
 
 def ask(client, question):

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from licorne import APPS, free_port, run
-from tls import Authority, TLSClient
+from tls import TLSClient
 from waiting import wait_until
 
 HOOK = """
@@ -17,16 +17,6 @@ def ssl_context(config, default_ssl_context_factory):
 {change}
     return context
 """
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def pair(authority):
-    return authority.issue("server")
 
 
 def written(folder, change):

@@ -2,7 +2,6 @@
 import hashlib
 import json
 import os
-import pathlib
 import signal
 import socket
 import ssl
@@ -17,16 +16,6 @@ from tls import Authority, Records, TLSClient, openssl, replace
 from waiting import wait_until
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: t\r\n\r\n"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def pair(authority):
-    return authority.issue("server")
 
 
 @pytest.fixture

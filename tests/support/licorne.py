@@ -13,6 +13,7 @@ import tempfile
 
 import pytest
 
+import sanitizers
 from client import Client
 from waiting import wait_until
 
@@ -41,9 +42,6 @@ WORKERS = {
 # Where servers put their control sockets; a short path, because that of a socket has to be.
 RUN_DIR = tempfile.mkdtemp(prefix="licorne-", dir="/tmp")
 atexit.register(shutil.rmtree, RUN_DIR, ignore_errors=True)
-
-# What sanitizers print, wherever it was built with them.
-REPORT = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:")
 
 
 def free_port():
@@ -88,7 +86,7 @@ def run(*arguments, program=PROGRAM, folder=None, env=None, seconds=20):
     done = subprocess.run([str(program), *map(str, arguments)], cwd=folder,
                           env=environment(env), stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, timeout=seconds, check=False)
-    assert not REPORT.search(done.stderr), done.stderr
+    assert not sanitizers.REPORT.search(done.stderr), done.stderr
     return done
 
 
@@ -201,7 +199,7 @@ class Licorne:
             self.kill()
             raise AssertionError(f"still there {seconds} s after the signal:\n{self.stderr}")
         wait_until(lambda: not any(map(is_licorne, self.seen)), 5, "all its processes have left")
-        assert not REPORT.search(self.stderr), self.stderr
+        assert not sanitizers.REPORT.search(self.stderr), self.stderr
         return code
 
     def kill(self):

@@ -1,6 +1,7 @@
 """Clients of several workers, for tests of what these do for each other (tests/wsgi/shared.py)."""
 import contextlib
 import os
+import select
 import signal
 import threading
 import time
@@ -46,6 +47,31 @@ def ask_at_once(clients, target=SLOW):
     seconds = time.monotonic() - started
     assert [answer.body for answer in answers] == [b"%d" % n for n in range(len(clients))]
     return answers, seconds
+
+
+@contextlib.contextmanager
+def busy(client, pid, seconds=1.5):
+    """Meanwhile the worker has a long call, which began before and ends after what happens here."""
+    time.sleep(0.05)  # until it has done with what was asked before
+    client.send(b"GET /?%.1f&busy HTTP/1.1\r\nHost: t\r\n\r\n" % seconds)
+    time.sleep(0.15)
+    yield
+    answered, _, _ = select.select([client.socket], [], [], 0)
+    answer = client.response()
+    assert (answer.body, pid_of(answer)) == (b"busy", pid)
+    assert not answered, "it has waited for the end of the call"
+    time.sleep(0.05)  # until the worker knows that it is free
+
+
+def other_pid(server, pid):
+    """Of two workers."""
+    [other] = set(server.workers()) - {pid}
+    return other
+
+
+def lines_of(server, word):
+    """The access lines with this word."""
+    return [line for line in server.access_lines() if word in line]
 
 
 def accepted_by(server, pid, count, connect=None):

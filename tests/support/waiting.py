@@ -2,6 +2,8 @@
 import os
 import time
 
+import sanitizers
+
 
 def wait_until(condition, seconds=10, what=None):
     """Returns the first true value of `condition()`; fails with `what` when time is up."""
@@ -19,4 +21,4 @@ def slack():
     """Seconds that a promise of time may take longer here: none on a quiet machine, without
     sanitizers."""
     is_quiet = os.getloadavg()[0] < os.cpu_count()
-    return 0 if is_quiet and "asan" not in os.environ.get("LICORNE_BUILD", "") else 3
+    return 0 if is_quiet and not sanitizers.BUILT_IN else 3
