@@ -10,7 +10,8 @@ import time
 import pytest
 
 from client import Client
-from sharing import SOON, Mixed, accepted_by, ask_at_once, connections_of_one_worker, pid_of
+from sharing import (SOON, Mixed, accepted_by, ask_at_once, connections_of_one_worker, held,
+                     other_pid, pid_of)
 from waiting import wait_until
 
 
@@ -58,6 +59,39 @@ def test_the_requests_of_one_workers_connections_are_spread_over_all_workers(sha
     answers, seconds = ask_at_once(clients, "?0.5")
     assert seconds < 3  # four seconds of work
     assert len(set(map(pid_of, answers))) == 4
+
+
+def shapes():
+    """Requests with their bodies, in the pieces that leave one after the other."""
+    with_length = b"POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n"
+    in_chunks = b"POST /echo HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n"
+    large = bytes(range(250)) * 12_000
+    tens = [bytes([n]) * 10_000 for n in range(10)]
+    return {
+        "no body": ([b"GET /echo HTTP/1.1\r\nHost: t\r\n\r\n"], b""),
+        "a small body": ([with_length % 5 + b"hello"], b"hello"),
+        "a small body behind its head": ([with_length % 5, b"hello"], b"hello"),
+        "a large body": ([with_length % len(large) + large], large),
+        "a large body behind its head": ([with_length % len(large), large], large),
+        "small chunks": ([in_chunks + b"3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"], b"hello"),
+        "chunks one by one": ([in_chunks, *(b"2710\r\n%b\r\n" % ten for ten in tens),
+                               b"0\r\n\r\n"], b"".join(tens)),
+    }
+
+
+@pytest.mark.parametrize("shape", shapes())
+def test_a_request_of_any_shape_is_answered_by_the_sibling(share_both, shape):
+    pieces, body = shapes()[shape]
+    server = share_both()
+    [slow, other], pid = connections_of_one_worker(server, 2)
+    with held(slow, pid):
+        for piece in pieces:
+            other.send(piece)
+            time.sleep(0.01)
+        answer = other.response()
+        assert pid_of(answer) == other_pid(server, pid)
+        assert answer.body == body
+    assert other.get("/?0&after").body == b"after"
 
 
 def test_connections_on_a_unix_socket_are_shared_too(share_both, tmp_path):
@@ -373,17 +407,6 @@ def test_connections_go_from_old_workers_to_new_ones(share):
 
 
 # --- the thread that helps ---------------------------------------------------------------------------
-
-def threads_of(pid):
-    return sorted(open(f"/proc/{pid}/task/{task}/comm").read().strip()
-                  for task in os.listdir(f"/proc/{pid}/task"))
-
-
-def test_a_single_worker_has_no_second_thread(share):
-    server = share(workers=1)
-    [pid] = server.workers()
-    assert len(threads_of(pid)) == 1
-
 
 def test_the_relief_threads_sleep_while_nothing_happens(share):
     def switches(pid):

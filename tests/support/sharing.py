@@ -1,8 +1,11 @@
 """Clients of several workers, for tests of what these do for each other (tests/wsgi/shared.py)."""
 import contextlib
+import hashlib
 import os
+import random
 import select
 import signal
+import tempfile
 import threading
 import time
 
@@ -61,6 +64,23 @@ def busy(client, pid, seconds=1.5):
     assert (answer.body, pid_of(answer)) == (b"busy", pid)
     assert not answered, "it has waited for the end of the call"
     time.sleep(0.05)  # until the worker knows that it is free
+
+
+@contextlib.contextmanager
+def held(client, pid):
+    """Meanwhile the worker is in one call, which ends behind what happens here, but not so late
+    that anything could wait for that."""
+    client.send(b"GET /?0&now HTTP/1.1\r\nHost: t\r\n\r\n")
+    assert pid_of(client.response()) == pid
+    with tempfile.NamedTemporaryFile() as file:
+        client.send(f"GET /held?{file.name} HTTP/1.1\r\nHost: t\r\n\r\n".encode())
+        wait_until(lambda: os.path.getsize(file.name) > 0, 5, "the beginning of the call")
+        time.sleep(0.02)  # it is a long one now
+        yield
+        answered, _, _ = select.select([client.socket], [], [], 0)
+    answer = client.response()
+    assert (answer.body, pid_of(answer)) == (b"held", pid)
+    assert not answered, "it has waited for the end of the call"
 
 
 def other_pid(server, pid):
@@ -151,10 +171,14 @@ class Mixed:
     def _exchange(self, client, target):
         return client.get(target)
 
+    def _request(self, client, word, is_slow):
+        """The answer, and what it has to say."""
+        return self._exchange(client, f"/?{self.seconds if is_slow else 0}&{word}"), word
+
     def _ask(self, client, word, is_slow, is_first):
         try:
-            answer = self._exchange(client, f"/?{self.seconds if is_slow else 0}&{word}")
-            if answer.body.decode() != word:
+            answer, right = self._request(client, word, is_slow)
+            if answer.body.decode() != right:
                 raise BadResponse(f"{answer.body!r} in answer to {word}")
         except (OSError, BadResponse) as error:
             # A connection that nobody had accepted when the last worker left is no loss.
@@ -167,3 +191,32 @@ class Mixed:
             self.answered += 1
             self.pids.add(pid_of(answer))
         return answer
+
+
+def in_chunks(body, step):
+    """The body as Transfer-Encoding: chunked has it, so many bytes in a chunk."""
+    pieces = [body[at:at + step] for at in range(0, len(body), step)]
+    return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+class Uploads(Mixed):
+    """The same with bodies, large and small, with a length or in chunks, which come in pieces that
+    are cut anywhere. The answers are their digests."""
+
+    largest = 200_000
+
+    def _request(self, client, word, is_slow):
+        if is_slow:
+            return super()._request(client, word, is_slow)
+        dice = random.Random(word)
+        body = dice.randbytes(int(self.largest * dice.random() ** 3))
+        if dice.random() < 0.5:
+            framing, sent = "Transfer-Encoding: chunked", in_chunks(body, dice.randrange(1, 50_000))
+        else:
+            framing, sent = f"Content-Length: {len(body)}", body
+        text = f"POST /digest?&{word} HTTP/1.1\r\nHost: t\r\n{framing}\r\n\r\n".encode() + sent
+        cuts = sorted(dice.randrange(len(text)) for _ in range(dice.randrange(4)))
+        for start, end in zip([0, *cuts], [*cuts, len(text)]):
+            client.send(text[start:end])
+            time.sleep(dice.random() * 0.003)
+        return client.response(), hashlib.sha256(body).hexdigest()

@@ -1,5 +1,6 @@
 """What is asked of a worker on behalf of another one; "/" is shared.py's."""
 import hashlib
+import itertools
 import os
 import random
 import socket
@@ -82,8 +83,30 @@ def hints(environ, start_response):
     return answer(start_response, b"hinted")
 
 
+def counted(environ, start_response):
+    """Pieces of 100 KB, for ever; how many of them were made stands in a file."""
+    start_response("200 OK", [("X-Pid", str(os.getpid()))])
+
+    def pieces():
+        for n in itertools.count():
+            with open(environ["QUERY_STRING"], "w", encoding="ascii") as told:
+                told.write(str(n + 1))
+            yield bytes([n % 256]) * 100_000
+    return pieces()
+
+
+def held(environ, start_response):
+    """A call as long as there is this file, six seconds at most. It says there that it has begun."""
+    path, deadline = environ["QUERY_STRING"], time.monotonic() + 6
+    with open(path, "r+", encoding="ascii") as told:
+        told.write("begun")
+    while os.path.exists(path) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return answer(start_response, b"held")
+
+
 PATHS = {"/facts": facts, "/echo": echo, "/digest": digest, "/bytes": bytes_, "/file": file,
-         "/ticks": ticks, "/stream": stream, "/hints": hints}
+         "/ticks": ticks, "/stream": stream, "/hints": hints, "/counted": counted, "/held": held}
 
 
 def application(environ, start_response):
