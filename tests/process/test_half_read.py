@@ -43,6 +43,15 @@ def after(text, mark):
     return text.index(mark) + len(mark)
 
 
+def connection_of(server, pid):
+    """A kept one of that worker."""
+    while True:
+        client = server.client()
+        if pid_of(client.get("/")) == pid:
+            return client
+        client.close()
+
+
 def cuts():
     """Requests, where they are cut in two, and the bodies of their answers."""
     five, fifty_kb, three_mb = (random.Random(n).randbytes(n) for n in (5, 50_000, 3_000_000))
@@ -123,6 +132,21 @@ def test_half_read_requests_of_many_connections_are_all_answered(share_all):
         assert set(map(pid_of, answers)) == {other_pid(server, pid)}
     server.stop()
     assert len(lines_of(server, "half HTTP/1.1")) == 8
+
+
+def test_a_half_read_request_goes_to_the_sibling_as_soon_as_that_is_idle(share_all):
+    server = share_all()
+    [slow, half], pid = connections_of_one_worker(server, 2)
+    sibling = other_pid(server, pid)
+    half.send(request()[:20])
+    time.sleep(READ)
+    with held(slow, pid):
+        with held(connection_of(server, sibling), sibling):
+            half.send(request()[20:])
+            time.sleep(0.1)
+            assert not half.is_readable()
+        answer = half.response()
+        assert (answer.body, pid_of(answer)) == (b"half", sibling)
 
 
 def test_a_half_read_proxy_line_is_read_to_its_end(share_both):
@@ -420,14 +444,6 @@ def test_who_sends_meanwhile_is_not_late(share_all):
 # --- answers -------------------------------------------------------------------------------------
 
 SIZE = 60_000_000  # more than sockets hold
-
-
-def connection_of(server, pid):
-    while True:
-        client = server.client()
-        if pid_of(client.get("/")) == pid:
-            return client
-        client.close()
 
 
 @pytest.mark.parametrize("sibling", ["none", "idle", "busy"])
