@@ -408,6 +408,20 @@ def test_connections_go_from_old_workers_to_new_ones(share):
 
 # --- the thread that helps ---------------------------------------------------------------------------
 
+def threads_of(pid):
+    return sorted(open(f"/proc/{pid}/task/{task}/comm").read().strip()
+                  for task in os.listdir(f"/proc/{pid}/task"))
+
+
+def test_a_single_worker_has_no_second_thread_without_need(share):
+    server = share(workers=1)
+    [pid] = server.workers()
+    for _ in range(3):
+        with server.client() as client:
+            assert client.get("/").status == 200
+    assert len(threads_of(pid)) == 1
+
+
 def test_the_relief_threads_sleep_while_nothing_happens(share):
     def switches(pid):
         [task] = [task for task in os.listdir(f"/proc/{pid}/task")
