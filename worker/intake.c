@@ -397,7 +397,7 @@ void lc_intake_read_on(struct lc_conn *conn)
         break;
     case LC_CONN_READING: lc_conn_await_head(conn); break;
     case LC_CONN_RECEIVING: lc_conn_await_body(conn); break;
-    case LC_CONN_WAITING: return;
+    case LC_CONN_WAITING:
     case LC_CONN_HANDLING:
     case LC_CONN_REPLYING: break;
     case LC_CONN_HANDSHAKING:
@@ -405,7 +405,9 @@ void lc_intake_read_on(struct lc_conn *conn)
     case LC_CONN_LINGERING:
     case LC_CONN_CLOSED: break;
     }
-    if (conn->queue != NULL || conn->state == LC_CONN_CLOSED)
+    /* Whoever waits for the application is not read from, and wants its answer. */
+    if (conn->queue != NULL || conn->state == LC_CONN_CLOSED ||
+        conn->state == LC_CONN_WAITING)
         return;
     lc_conn_watch(conn, conn->has_eof || is_pulled(conn) ? 0 : UV_READABLE);
     if (conn->has_eof && conn->state != LC_CONN_HANDLING)

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import random
 import re
+import select
 import socket
 import struct
 import time
@@ -534,6 +535,62 @@ def test_who_takes_nothing_is_given_up(share_all):
     with pytest.raises((OSError, BadResponse)):
         loading.response()
     assert slow.get("/?0&after").body == b"after"
+
+
+# --- requests behind an answer -------------------------------------------------------------------
+
+def send_while_it_is_taken(client, data, seconds):
+    """How much of this the server has taken after so long."""
+    client.socket.settimeout(seconds)
+    view, deadline = memoryview(data), time.monotonic() + seconds
+    with contextlib.suppress(TimeoutError):
+        while view and time.monotonic() < deadline:
+            view = view[client.socket.send(view[:65536]):]
+    client.socket.settimeout(10)
+    return len(data) - len(view)
+
+
+def test_a_body_that_nobody_can_read_yet_stays_with_its_client(share_both):
+    """Though its head is here, behind that of a download."""
+    body = bytes(SIZE)
+    server = share_both("--no-request-buffering", workers=1)
+    [slow, half], pid = connections_of_one_worker(server, 2)
+    half.send(request(f"/bytes?{SIZE}") + upload(body))
+    wait_until(half.is_readable, 5, "the first bytes")
+    time.sleep(READ)
+    before = rss_kib(pid)
+    with held(slow, pid):
+        half.response()
+        sent = send_while_it_is_taken(half, body, 1)
+        assert rss_kib(pid) - before < 16 << 10
+    half.send(body[sent:])
+    assert half.response().body == digest(body)
+
+
+def take_what_is_there(client):
+    while select.select([client.socket], [], [], READ)[0]:
+        client.socket.recv(1 << 20)
+
+
+def test_a_half_closed_client_gets_the_answers_to_all_that_it_has_sent(share_both):
+    """A stream, a download, and what was behind them."""
+    server = share_both(workers=1)
+    [slow, half], pid = connections_of_one_worker(server, 2)
+    half.send(request("/stream?12"))
+    wait_until(half.is_readable, 5, "the first bytes")
+    time.sleep(READ)
+    with held(slow, pid):  # all is sent that there is: more is read
+        take_what_is_there(half)
+        half.send(request(f"/bytes?{SIZE}") + request("/?0&half"))
+        half.socket.shutdown(socket.SHUT_WR)
+        time.sleep(READ)
+    half._until(b"\r\n0\r\n\r\n")
+    wait_until(half.is_readable, 5, "the first bytes")
+    time.sleep(READ)
+    with held(slow, pid):
+        assert len(half.response().body) == SIZE
+    assert half.response().body == b"half"
+    assert half.is_closed()
 
 
 # --- nothing is lost, nothing comes twice ---------------------------------------------------------
