@@ -34,12 +34,17 @@ static int write_to_file(struct lc_gather *gather, struct lc_slice piece,
                         gather->dir != NULL ? gather->dir : "(the system's)");
 }
 
+/* What could not be written still waits, and a part of it that was is written again. */
 static int flush(struct lc_gather *gather, struct lc_error *err)
 {
     struct lc_slice waiting = {gather->memory, gather->waiting};
 
+    if (write_to_file(gather, waiting, err) < 0) {
+        lseek(gather->fd, (off_t)(gather->size - gather->waiting), SEEK_SET);
+        return -1;
+    }
     gather->waiting = 0;
-    return write_to_file(gather, waiting, err);
+    return 0;
 }
 
 /* Chunks of a few bytes are not worth a write each. */

@@ -10,10 +10,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <cmocka.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static struct lc_request read_back(struct lc_gather *gather)
 {
@@ -214,6 +216,34 @@ static void a_body_that_cannot_be_moved_stays_where_it_is(void **state)
     lc_gather_deinit(&g);
 }
 
+/* No file becomes longer, as if the disk were full. */
+static void limit_files(rlim_t length)
+{
+    struct rlimit limit;
+
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = length;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void what_the_disk_did_not_take_goes_there_later(void **state)
+{
+    struct lc_error err = {0};
+    struct lc_gather g;
+
+    lc_gather_init(&g, NULL);
+    gather(&g, "hello");
+    assert_int_equal(lc_gather_add(&g, LC_SLICE(", world"), 1 << 20, NULL), 0);
+    assert_true(g.fd >= 0);
+    limit_files(7);
+    assert_int_equal(lc_gather_to_file(&g, &err), -1);
+    assert_int_equal(lc_gather_to_file(&g, &err), -1);
+    limit_files(RLIM_INFINITY);
+    expect_in_file(&g, "hello, world");
+    lc_gather_deinit(&g);
+}
+
 static void a_body_that_was_received_elsewhere_is_taken_over(void **state)
 {
     struct lc_gather sent, taken;
@@ -270,6 +300,7 @@ int main(void)
         cmocka_unit_test(any_body_can_be_moved_to_a_file),
         cmocka_unit_test(what_waits_for_its_file_goes_there_too),
         cmocka_unit_test(a_body_that_cannot_be_moved_stays_where_it_is),
+        cmocka_unit_test(what_the_disk_did_not_take_goes_there_later),
         cmocka_unit_test(a_body_that_was_received_elsewhere_is_taken_over),
         cmocka_unit_test(a_folder_that_is_not_there_is_named),
     };
