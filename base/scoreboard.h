@@ -40,7 +40,8 @@ struct lc_hand {
 };
 
 struct lc_slot {
-    _Alignas(64) _Atomic uint64_t heartbeat_ms; /* lc_clock_ms of the latest loop turn */
+    _Alignas(64) _Atomic uint64_t
+        heartbeat_ms; /* lc_clock_ms of the latest turn, or call */
     _Atomic uint32_t state;
     _Atomic int32_t pid;
     _Atomic uint32_t connections;

@@ -489,6 +489,9 @@ static void call_application(struct lc_conn *conn,
         lc_relief_start(server);
     if (request->called_us == 0)
         request->called_us = server->now_us;
+    /* Many calls, each of them short enough, may follow each other in one turn of the loop. */
+    atomic_store_explicit(&slot->heartbeat_ms, uv_now(&server->loop),
+                          memory_order_relaxed);
     lc_slot_take_in_hand(slot, 0, uv_now(&server->loop), request->method, request->target,
                          request->endpoints->remote_addr);
     atomic_store_explicit(&slot->busy_since_us, server->now_us, memory_order_relaxed);

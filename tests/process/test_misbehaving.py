@@ -73,6 +73,17 @@ def test_a_hung_worker_is_replaced_and_the_log_says_where_it_was(serve, threads)
     assert server.get("/").status == 200
 
 
+def test_a_worker_with_many_short_enough_requests_does_not_hang(serve):
+    """All of them have come when it looks for the next ones."""
+    server = serve("--timeout", "4", "--keep-alive", "20")
+    clients = [server.client(timeout=20) for _ in range(3)]
+    pids = {client.get("/").field("X-Pid") for client in clients}
+    for client in clients:
+        client.send(b"GET /slow HTTP/1.1\r\nHost: t\r\n\r\n")
+    assert {client.response().field("X-Pid") for client in clients} == pids
+    assert "WORKER TIMEOUT" not in server.stderr
+
+
 def test_a_worker_that_holds_the_gil_is_replaced_and_the_log_says_where_it_was(serve):
     server = serve("--timeout", "2")
     first = server.wait_for_workers(1)
