@@ -208,8 +208,11 @@ static void on_restless_turn(uv_idle_t *idle)
     LC_LIST_EACH (at, &server->restless)
         count++;
     /* Who is still not done comes back behind them. */
-    for (; count > 0 && (conn = LC_LIST_FIRST(&server->restless, struct lc_conn, more));
-         count--) {
+    for (; count > 0; count--) {
+        if (server->share.is_due)
+            lc_share_take_turn(server);
+        if ((conn = LC_LIST_FIRST(&server->restless, struct lc_conn, more)) == NULL)
+            break;
         lc_list_remove(&conn->more);
         lc_conn_take_turn(conn);
     }

@@ -3,9 +3,11 @@ read is read to its end and given to an idle sibling, what is half written is wr
 import contextlib
 import functools
 import hashlib
+import os
 import random
 import re
 import select
+import signal
 import socket
 import struct
 import time
@@ -591,6 +593,29 @@ def test_a_half_closed_client_gets_the_answers_to_all_that_it_has_sent(share_bot
         assert len(half.response().body) == SIZE
     assert half.response().body == b"half"
     assert half.is_closed()
+
+
+def test_who_was_passed_on_is_answered_before_those_who_came_later(share_as):
+    """Also if the sibling, which seemed to have room, does not take it."""
+    server = share_as("sync")
+    [slow, first, *others], pid = connections_of_one_worker(server, 10)
+    for n, client in enumerate(others):
+        client.send(request(f"/?0.1&{n}")[:20])
+    time.sleep(READ)
+    with contextlib.ExitStack() as stopped:
+        with held(slow, pid):
+            other = other_pid(server, pid)
+            os.kill(other, signal.SIGSTOP)
+            stopped.callback(os.kill, other, signal.SIGCONT)
+            first.send(request("/?0.1&first"))
+            time.sleep(READ)
+            for n, client in enumerate(others):
+                client.send(request(f"/?0.1&{n}")[20:])
+            time.sleep(READ)
+        assert first.response().body == b"first"
+        assert not any(client.is_readable() for client in others[1:])
+        for n, client in enumerate(others):
+            assert client.response().body == b"%d" % n
 
 
 # --- nothing is lost, nothing comes twice ---------------------------------------------------------
