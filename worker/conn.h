@@ -140,21 +140,6 @@ void lc_conn_abandon(struct lc_conn *conn);
 /* The one place where its state changes; what a state needs starts there. */
 void lc_conn_enter(struct lc_conn *conn, enum lc_conn_state next);
 
-/* Idle: how long the next request may take to come; reading: how long the head, to be complete;
- * receiving: how slow the body may be; with a queue: how slow its client. */
-void lc_conn_await_request(struct lc_conn *conn);
-void lc_conn_await_head(struct lc_conn *conn);
-void lc_conn_await_last(struct lc_conn *conn); /* the worker is leaving */
-void lc_conn_await_body(struct lc_conn *conn);
-void lc_conn_await_room(struct lc_conn *conn);
-
-/* Some of the body has come; `bytes` have left the queue, and it may be empty now. */
-void lc_conn_on_body(struct lc_conn *conn);
-void lc_conn_on_left(struct lc_conn *conn, size_t bytes);
-
-/* Whether the client has been too slow. */
-bool lc_conn_is_late(const struct lc_conn *conn);
-
 /* reply.c tells: the response that was ended outside of a call, and that a queue is empty. */
 void lc_conn_on_ended(struct lc_conn *conn);
 
@@ -183,6 +168,3 @@ void lc_conn_watch(struct lc_conn *conn, int events);
  * there are any; or to the connection anyway. */
 void lc_conn_mind_more(struct lc_conn *conn);
 void lc_conn_wants_turn(struct lc_conn *conn);
-
-void lc_conn_deadline(struct lc_conn *conn, enum lc_deadline kind);
-void lc_conn_no_deadline(struct lc_conn *conn);

@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "worker/conn.h"
+#include "worker/deadline.h"
 #include "worker/reply.h"
 #include "worker/tls_conn.h"
 

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "config/config.h"
 #include "worker/conn.h"
+#include "worker/deadline.h"
 #include "worker/exchange.h"
 #include "worker/greeting.h"
 #include "worker/real_ip.h"

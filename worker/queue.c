@@ -3,6 +3,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "worker/conn.h"
+#include "worker/deadline.h"
 #include "worker/reply.h"
 
 #include <licorne/log.h>

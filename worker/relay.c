@@ -5,9 +5,9 @@
 #include "worker/conn.h"
 #include "worker/intake.h"
 #include "worker/queue.h"
-#include "worker/relief.h"
 #include "worker/reply.h"
 #include "worker/share.h"
+#include "worker/side_loop.h"
 #include "worker/word.h"
 
 #include <errno.h>
@@ -84,8 +84,8 @@ static void watch_by_relief(struct lc_relay *relay, uint32_t client, uint32_t pa
 {
     struct lc_conn *conn = relay->conn;
 
-    lc_relief_attend(conn, conn->wire.fd, relay->by_relief[0], client);
-    lc_relief_attend(conn, relay->end, relay->by_relief[1], pair);
+    lc_side_loop_attend(conn, conn->wire.fd, relay->by_relief[0], client);
+    lc_side_loop_attend(conn, relay->end, relay->by_relief[1], pair);
     relay->by_relief[0] = client;
     relay->by_relief[1] = pair;
 }
@@ -305,7 +305,7 @@ static void go_on_alone(struct lc_relay *relay)
     lc_conn_mind_more(conn);
     if (conn->pending_len != 0)
         lc_conn_wants_turn(conn);
-    lc_relief_meet(conn);
+    lc_side_loop_meet(conn);
 }
 
 static void take_back(struct lc_relay *relay)

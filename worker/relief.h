@@ -1,11 +1,8 @@
 /* worker/relief.h — what happens while a call keeps the loop from its connections.
  *
  * A sync worker calls the application on the loop's thread. A second thread, asleep as a rule,
- * steps in when a call takes longer than LC_LONG_CALL_US, and does the loop's work, all but calling
- * the application: it sends answers, reads on what is half read, goes on with handshakes, refuses what
- * must be refused, and moves the bytes of connections that siblings have (worker/relay.h). A
- * request that is complete, and a connection whose next one has come, goes to a sibling that has
- * room.
+ * steps in when a call takes longer than LC_LONG_CALL_US, and does the loop's work meanwhile
+ * (worker/side_loop.h).
  *
  * The two threads never touch the server at the same time: the loop's thread lends it out while
  * the application's code runs, and takes it back wherever that code calls the server. */
@@ -14,7 +11,6 @@
 
 #include <stdint.h>
 
-struct lc_conn;
 struct pollfd;
 struct lc_relief;
 
@@ -22,15 +18,6 @@ struct lc_relief;
  * a moment; harmless to call again. */
 void lc_relief_start(struct lc_server *server);
 void lc_relief_stop(struct lc_server *server); /* waits for its end */
-
-/* Connections as they come and go, and when other events of theirs are waited for. */
-void lc_relief_meet(struct lc_conn *conn);
-void lc_relief_follow(struct lc_conn *conn);
-void lc_relief_forget(struct lc_conn *conn);
-
-/* Of a relayed connection: the events of its socket, or of its relay's end, that are waited for
- * while a call keeps the loop. */
-void lc_relief_attend(struct lc_conn *conn, int fd, uint32_t before, uint32_t events);
 
 /* With a relief thread: calls the application, and lends the server out meanwhile. */
 void lc_relief_lend(struct lc_server *server,

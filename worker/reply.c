@@ -5,6 +5,7 @@
 #include "base/scoreboard.h"
 #include "base/inherit.h"
 #include "config/config.h"
+#include "worker/deadline.h"
 #include "worker/queue.h"
 #include "worker/relief.h"
 

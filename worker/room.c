@@ -2,6 +2,7 @@
 
 #include "worker/accept.h"
 #include "worker/conn.h"
+#include "worker/deadline.h"
 #include "worker/intake.h"
 #include "worker/lend.h"
 #include "worker/share.h"

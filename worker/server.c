@@ -11,6 +11,7 @@
 #include "config/hooks.h"
 #include "worker/accept.h"
 #include "worker/conn.h"
+#include "worker/deadline.h"
 #include "worker/lend.h"
 #include "worker/relief.h"
 #include "worker/reply.h"

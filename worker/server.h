@@ -13,6 +13,7 @@
 #include "worker/room.h"
 #include "worker/rules.h"
 #include "worker/share.h"
+#include "worker/side_loop.h"
 
 #include <licorne/slice.h>
 
@@ -95,6 +96,7 @@ struct lc_server {
 
     struct lc_share share;
     struct lc_room room;
+    struct lc_side_loop side_loop;
     struct lc_relief *relief; /* NULL: nobody helps while a call keeps the loop */
     bool is_relieved;         /* the relief thread has what is here just now  */
     bool has_unfinished;    /* some body did not come at once, or some answer not leave */

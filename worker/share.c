@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "worker/accept.h"
 #include "worker/conn.h"
+#include "worker/deadline.h"
 #include "worker/exchange.h"
 #include "worker/greeting.h"
 #include "worker/intake.h"

@@ -84,6 +84,7 @@ static void init(struct lc_server *server, const struct lc_inherit *inherit)
     lc_list_init(&server->restless);
     lc_list_init(&server->unwatched);
     lc_share_init(server);
+    lc_side_loop_init(server);
     for (int kind = 0; kind < LC_DEADLINE_COUNT; kind++)
         lc_list_init(&server->deadlines[kind]);
 }
