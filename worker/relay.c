@@ -354,5 +354,6 @@ void lc_relay_give_back(struct lc_conn *conn)
         return;
     conn->is_passed = true;
     lc_conn_enter(conn, LC_CONN_CLOSED);
-    lc_share_release_keeps(conn->server);
+    if (!conn->server->is_relieved) /* else it is not the loop's thread */
+        lc_share_release_keeps(conn->server);
 }

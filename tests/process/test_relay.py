@@ -5,18 +5,21 @@ import contextlib
 import functools
 import hashlib
 import os
+import pathlib
 import random
 import signal
 import ssl
+import subprocess
 import threading
 import time
 
 import pytest
 
 from client import BadResponse
+from licorne import ROOT
 from sharing import (Mixed, accepted_by, ask_at_once, busy, connections_of_one_worker, lines_of,
                      other_pid, pid_of)
-from tls import Records
+from tls import Records, TLSClient
 from waiting import wait_until
 
 
@@ -445,6 +448,49 @@ def test_a_killed_worker_takes_only_its_own_with_it(share):
             server.wait_for_workers(3, without=before[:1])
         load.wait_for_answers(30)
     assert all("in answer to" not in failure for failure in load.failures), load.failures
+
+
+TELL = b"GET / HTTP/1.1\r\nHost: t\r\n\r\n"
+NAP = b"GET /nap HTTP/1.1\r\nHost: t\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def releases_module(tmp_path_factory):
+    """tests/process/modules/releases.c as a module."""
+    built = tmp_path_factory.mktemp("modules") / "releases.so"
+    source = pathlib.Path(__file__).parent / "modules" / "releases.c"
+    subprocess.run(["cc", "-shared", "-fPIC", "-Wall", f"-I{ROOT / 'include'}", "-o", built,
+                    source], check=True)
+    return built
+
+
+def test_what_was_kept_with_a_connection_is_released_by_its_own_thread(start, releases_module,
+                                                                       authority, pair):
+    """Also when the connection goes back during a long call."""
+    server = start("-w", "2", "--certfile", pair[0], "--keyfile", pair[1], releases_module)
+    server.wait_for_workers(2)
+    context = authority.context()
+
+    def told(client):
+        return list(map(int, client.response().body.split()))
+
+    by_pid = {}
+    while len(by_pid) < 2 or max(map(len, by_pid.values())) < 2:
+        client = TLSClient(server.address, context)
+        client.send(TELL)
+        by_pid.setdefault(told(client)[0], []).append(client)
+    [slow, large, *_], [other, *_] = sorted(by_pid.values(), key=len, reverse=True)
+    slow.send(NAP)
+    time.sleep(0.1)
+    large.send(b"GET /large HTTP/1.1\r\nHost: t\r\n\r\n")  # goes to the other worker
+    wait_until(large.is_readable, 5, "the first bytes")
+    told(slow)
+    other.send(NAP)
+    time.sleep(0.1)
+    assert len(large.response().body) == 20_000_000
+    told(other)
+    other.send(TELL)
+    assert told(other)[1:] == [1, 0]
 
 
 def test_no_descriptor_is_left_behind(share):
