@@ -243,7 +243,6 @@ static void close_now(struct lc_conn *conn)
     lc_intake_drop(conn);
     lc_conn_no_deadline(conn);
     lc_list_remove(&conn->more);
-    lc_list_remove(&conn->waiting);
     lc_side_loop_forget(conn);
     lc_list_remove(&conn->all);
     if (server->is_relieved || (conn->is_passed && server->relief != NULL))
@@ -291,6 +290,7 @@ void lc_conn_enter(struct lc_conn *conn, enum lc_conn_state next)
     lc_assert(may_follow[conn->state] & BIT(next));
     conn->state = next;
     conn->is_put_off = false;
+    lc_list_remove(&conn->waiting);
 
     switch (next) {
     case LC_CONN_HANDSHAKING: break; /* begins with it */
@@ -319,7 +319,6 @@ void lc_conn_enter(struct lc_conn *conn, enum lc_conn_state next)
         drop_exchange(conn);
         conn->emptied_us = 0;
         lc_conn_no_deadline(conn);
-        lc_list_remove(&conn->waiting);
         lc_side_loop_forget(conn);
         break;
     case LC_CONN_IDLE:
@@ -366,6 +365,7 @@ static void call_application(struct lc_conn *conn,
     mind_the_held(server);
     if (server->has_unfinished)
         lc_relief_start(server);
+    request->host = server->host; /* it may have come before the relief thread did */
     if (request->called_us == 0)
         request->called_us = server->now_us;
     /* Many calls, each of them short enough, may follow each other in one turn of the loop. */
@@ -436,7 +436,6 @@ static void resume_request(struct lc_conn *conn)
         lc_lend(conn);
         return;
     }
-    conn->exchange->request.host = conn->server->host; /* its threads have ended */
     lc_server_start_call(conn->server);
     call_application(conn, lc_pipeline_resume);
 }
