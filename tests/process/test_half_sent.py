@@ -14,7 +14,7 @@ from licorne import rss_kib
 from sharing import connections_of_one_worker, held, lines_of, other_pid, pid_of
 from waiting import wait_until
 
-SIZE = 60_000_000  # more than sockets hold
+SIZE = 24_000_000  # more than sockets hold
 
 
 @pytest.mark.parametrize("sibling", ["none", "idle", "busy"])
