@@ -79,6 +79,14 @@ static void watch_new_connections(struct lc_server *server)
 
 /* --- what it does ------------------------------------------------------------------------------ */
 
+/* It waits for a sibling with bytes that no socket tells of. What it had may have gone by a relay, which
+ * has come to its end. */
+static bool waits_with_bytes(const struct lc_conn *conn)
+{
+    return lc_share_is_at_rest(conn) &&
+           (conn->pending_len != 0 || lc_wire_has_more(&conn->wire));
+}
+
 /* Those with bytes that no socket tells of: only the relays of them, or the others. True if any has
  * still more. */
 static bool serve_restless(struct lc_server *server, bool are_relays)
@@ -93,9 +101,9 @@ static bool serve_restless(struct lc_server *server, bool are_relays)
          count--) {
         lc_list_remove(&conn->more);
         if ((conn->state == LC_CONN_RELAYED) != are_relays || lc_conn_needs_loop(conn) ||
-            lc_share_is_at_rest(conn)) {
+            waits_with_bytes(conn)) {
             lc_list_append(&server->restless, &conn->more);
-        } else {
+        } else if (!lc_share_is_at_rest(conn)) {
             lc_conn_take_turn(conn);
             has_more |= !lc_list_is_empty(&conn->more);
         }

@@ -7,6 +7,7 @@ import hashlib
 import os
 import pathlib
 import random
+import re
 import signal
 import ssl
 import subprocess
@@ -17,8 +18,8 @@ import pytest
 
 from client import BadResponse
 from licorne import ROOT
-from sharing import (Mixed, accepted_by, ask_at_once, busy, connections_of_one_worker, lines_of,
-                     other_pid, pid_of)
+from sharing import (Mixed, accepted_by, ask_at_once, busy, connections_of_one_worker, held,
+                     lines_of, other_pid, pid_of)
 from tls import Records, TLSClient
 from waiting import wait_until
 
@@ -491,6 +492,31 @@ def test_what_was_kept_with_a_connection_is_released_by_its_own_thread(start, re
     told(other)
     other.send(TELL)
     assert told(other)[1:] == [1, 0]
+
+
+def looks_of_relief(pid, seconds):
+    """How often the thread has slept meanwhile."""
+    def slept():
+        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+            if (task / "comm").read_text() == "relief\n":
+                return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)",
+                                     (task / "status").read_text(), re.MULTILINE)[1])
+        raise AssertionError("no relief thread")
+    before = slept()
+    time.sleep(seconds)
+    return slept() - before
+
+
+def test_connections_that_have_come_back_cost_nothing(share_as):
+    server = share_as("sync", is_encrypted=True)
+    [slow, *relayed], pid = connections_of_one_worker(server, 30)
+    with held(slow, pid):
+        for client in relayed:
+            client.send(TELL)
+        for client in relayed:
+            assert pid_of(client.response()) == other_pid(server, pid)
+        time.sleep(0.1)
+        assert looks_of_relief(pid, 0.5) < 100  # it would be a thousand
 
 
 def test_no_descriptor_is_left_behind(share):
