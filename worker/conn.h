@@ -112,6 +112,7 @@ struct lc_exchange {
     struct lc_gather body;
     struct lc_pull pull;
     bool is_received;  /* a sibling has received the whole body */
+    bool is_stuck;     /* it cannot go to one: no file took the body */
     bool is_calling;   /* the pipeline is on the stack */
     bool is_broken;    /* the response could not be finished */
     bool is_counted;   /* the application saw it */

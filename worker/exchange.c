@@ -51,7 +51,7 @@ struct lc_exchange *lc_exchange_lend(struct lc_server *server, struct lc_conn *c
     exchange->conn = conn;
     exchange->head = (struct lc_slice){NULL, 0};
     exchange->kept = NULL;
-    exchange->is_received = exchange->is_calling = false;
+    exchange->is_received = exchange->is_stuck = exchange->is_calling = false;
     exchange->is_broken = exchange->is_counted = false;
     exchange->fault.status = 0;
     exchange->pull.buffer = NULL;

@@ -24,8 +24,13 @@ struct message {
 /* Whoever pulls the body out of the socket has what came of it; before that it is pending. */
 bool lc_note_is_possible(const struct lc_conn *conn)
 {
-    return conn->exchange == NULL || conn->state == LC_CONN_WAITING ||
-           (conn->state == LC_CONN_HANDLING && conn->exchange->pull.buffer == NULL);
+    const struct lc_exchange *exchange = conn->exchange;
+
+    if (exchange == NULL)
+        return true;
+    return !exchange->is_stuck &&
+           (conn->state == LC_CONN_WAITING ||
+            (conn->state == LC_CONN_HANDLING && exchange->pull.buffer == NULL));
 }
 
 static bool put_text(char *into, size_t room, const char *text)
@@ -104,23 +109,28 @@ static void put_read(char *into, const struct lc_conn *conn)
 
 /* --- sending --------------------------------------------------------------------------------- */
 
-/* Where this process's memory does not matter. */
+/* Where this process's memory does not matter. A disk that has failed is not asked a thousand times a
+ * second whether it has come to its senses: the request waits for this worker then. */
 static bool file_body(struct lc_exchange *exchange)
 {
     struct lc_error err;
 
-    return lc_gather_to_file(&exchange->body, &err) == 0 &&
-           lc_gather_finish(&exchange->body, &exchange->request.body, &err) == 0;
+    exchange->is_stuck = lc_gather_to_file(&exchange->body, &err) < 0 ||
+                         lc_gather_finish(&exchange->body, &exchange->request.body,
+                                          &err) < 0;
+    return !exchange->is_stuck;
 }
 
 static bool file_read(const struct lc_conn *conn, size_t len)
 {
-    const struct lc_gather *body = &conn->exchange->body;
+    struct lc_exchange *exchange = conn->exchange;
+    const struct lc_gather *body = &exchange->body;
     LC_AUTOFREE char *bytes = lc_malloc(len);
 
     put_read(bytes, conn);
-    return lseek(body->fd, (off_t)body->size, SEEK_SET) >= 0 &&
-           lc_fd_write_all(body->fd, bytes, len) == 0;
+    exchange->is_stuck = lseek(body->fd, (off_t)body->size, SEEK_SET) < 0 ||
+                         lc_fd_write_all(body->fd, bytes, len) < 0;
+    return !exchange->is_stuck;
 }
 
 static bool is_received(const struct lc_exchange *exchange)

@@ -46,8 +46,8 @@ struct lc_parting {
  * application has not seen, and of which the rest, if any, is still in its socket. */
 bool lc_note_is_possible(const struct lc_conn *conn);
 
-/* Sends the note with `fd`, which stays the caller's. False when there is no room for it, or for the
- * body on the disk: then nothing has changed. */
+/* Sends the note with `fd`, which stays the caller's. False when there is no room for it: then nothing
+ * has changed; or for the body on the disk: then it will not be possible. */
 bool lc_note_send(struct lc_conn *conn, int fd);
 
 enum lc_note_result {

@@ -438,6 +438,27 @@ def test_who_was_passed_on_is_answered_before_those_who_came_later(share_as):
             assert client.response().body == b"%d" % n
 
 
+def test_a_body_that_no_file_takes_waits_for_its_own_worker(share_all, tmp_path):
+    """It would fit into memory there, but not into a message."""
+    uploads = tmp_path / "uploads"
+    uploads.mkdir()
+    server = share_all("--tmp-upload-dir", uploads)
+    [slow, half], pid = connections_of_one_worker(server, 2)
+    body = random.Random(5).randbytes(50_000)
+    half.send(upload(body) + body[:-1])
+    time.sleep(READ)
+    uploads.rmdir()
+    with held(slow, pid):
+        half.send(body[-1:])
+        time.sleep(READ)
+        uploads.mkdir()  # nobody asks again and again whether it is there
+        time.sleep(READ)
+        assert not half.is_readable()
+    answer = half.response()
+    assert (answer.body, pid_of(answer)) == (digest(body), pid)
+    assert "tmp_upload_dir" not in server.stderr
+
+
 # --- nothing is lost, nothing comes twice ---------------------------------------------------------
 
 @pytest.mark.parametrize("buffering", ["buffered", "unbuffered"])
