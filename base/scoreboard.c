@@ -86,18 +86,22 @@ bool lc_slot_in_hand(const struct lc_slot *slot, unsigned hand, struct lc_hand *
 {
     const struct lc_hand *h = &slot->hands[hand];
 
+    bool is_whole = false;
+
     /* A worker that was stopped in the middle of a write leaves the version odd for good:
      * then the texts may be mixed, but they still end in NUL. */
-    for (int i = 0; i < TRIES; i++) {
+    for (int i = 0; i < TRIES && !is_whole; i++) {
         uint32_t before = atomic_load_explicit(&h->version, memory_order_acquire);
         memcpy((void *)copy, (const void *)h, sizeof(*copy));
         atomic_thread_fence(memory_order_acquire);
         uint32_t after = atomic_load_explicit(&h->version, memory_order_relaxed);
-        if (before == after && before % 2 == 0)
-            break;
-        if (i >= SPINS) /* the writer may wait for the processor that we have */
+        is_whole = before == after && before % 2 == 0;
+        if (!is_whole &&
+            i >= SPINS) /* the writer may wait for the processor that we have */
             nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
     }
+    if (!is_whole)
+        copy->version |= 1;
     copy->method[sizeof(copy->method) - 1] = '\0';
     copy->target[sizeof(copy->target) - 1] = '\0';
     copy->client[sizeof(copy->client) - 1] = '\0';

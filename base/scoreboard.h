@@ -29,7 +29,8 @@ _Static_assert((int)LC_HAND_METHOD == 16 && (int)LC_HAND_TARGET == 160 &&
                "as in struct lc_msg_lost");
 
 /* The request in hand. `version` is odd while the worker writes (a sequence lock): a reader
- * takes a copy and asks again whether it changed meanwhile. */
+ * takes a copy and asks again whether it changed meanwhile. In a copy that may be mixed it is odd
+ * too. */
 struct lc_hand {
     _Alignas(64) _Atomic uint32_t version;
     uint32_t is_busy;
