@@ -71,6 +71,9 @@ static int serve(const struct lc_inherit *inherit, bool is_silent)
                              "192.0.2.7");
     atomic_store(&slot->heartbeat_ms, lc_clock_ms());
     atomic_store(&slot->state, LC_SLOT_SERVING);
+    lc_log(LC_INFO, "worker %u of generation %u is ready", inherit->age,
+           inherit->generation);
+    lc_log_drain(1000);
     lc_channel_send(inherit->channel, LC_MSG_READY, inherit->generation, NULL, 0);
     /* Behind it: a test that has read this may count on the master having heard. */
     lc_log(LC_INFO, "worker %u of generation %u serves", inherit->age,
@@ -343,9 +346,9 @@ static void the_old_workers_leave_only_when_the_new_ones_serve(void **state)
     await_times("worker leaves", 2);
 
     const char *text = log_text();
-    assert_int_equal(times_in_log("of generation 2 serves"), 2);
-    const char *last_new = strstr(strstr(text, "generation 2 serves") + 1,
-                                  "generation 2 serves");
+    assert_int_equal(times_in_log("of generation 2 is ready"), 2);
+    const char *last_new = strstr(strstr(text, "generation 2 is ready") + 1,
+                                  "generation 2 is ready");
     assert_true(last_new < strstr(text, "worker leaves"));
     assert_int_equal(stop_master(SIGTERM), 0);
 }
