@@ -29,6 +29,7 @@ enum {
     QUICK_LOOKS = 512,    /* that found no long call, until the pause doubles  */
     PROGRESS_US = 100,    /* after some connection got further                 */
     STUCK_US = 500,       /* after none could                                  */
+    ALONE_US = 10000,     /* … and no sibling will have room for any           */
     READY_MAX_US = 50000, /* to wait for a request, before a look at the call  */
 };
 
@@ -140,6 +141,11 @@ static uint64_t call_age_us(const struct lc_relief *relief)
     return since == 0 || now <= since ? 0 : now - since;
 }
 
+static unsigned stuck_us(const struct lc_server *server)
+{
+    return lc_share_has_siblings(server) ? STUCK_US : ALONE_US;
+}
+
 static void relieve(struct lc_relief *relief)
 {
     struct lc_server *server = relief->server;
@@ -163,7 +169,7 @@ static void relieve(struct lc_relief *relief)
     relief->pause_us = LC_LONG_CALL_US;
     switch (outcome) {
     case LC_SIDE_MOVED: nap(PROGRESS_US); break;
-    case LC_SIDE_STUCK: doze(relief, -1, is_busy ? 0 : STUCK_US); break;
+    case LC_SIDE_STUCK: doze(relief, -1, is_busy ? 0 : stuck_us(server)); break;
     case LC_SIDE_NO_NEED:
         doze(relief, server->side_loop.watch, is_busy ? 0 : READY_MAX_US);
         break;
