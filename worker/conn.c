@@ -291,6 +291,8 @@ void lc_conn_enter(struct lc_conn *conn, enum lc_conn_state next)
     conn->state = next;
     conn->is_put_off = false;
     lc_list_remove(&conn->waiting);
+    if (conn->is_ripe)
+        lc_side_loop_follow(conn);
 
     switch (next) {
     case LC_CONN_HANDSHAKING: break; /* begins with it */

@@ -65,6 +65,7 @@ struct lc_conn {
     bool is_put_off;   /* HANDLING: the application, busy, is to go on with it */
     bool is_passed;    /* to a sibling, which has it now                      */
     bool is_watched;   /* by the relief thread                                */
+    bool is_ripe;      /* … which has seen that its next request has come     */
     bool has_asked;    /* the application has seen a request of it            */
     bool has_waited;   /* unread, before a sibling passed it here             */
     bool closes;       /* after what is being sent                            */
@@ -76,7 +77,7 @@ struct lc_conn {
     struct lc_list more; /* in server->restless while it can be read without its socket */
     struct lc_list held; /* in server->held while it has answers in server->turn */
     struct lc_list unwatched; /* in server->unwatched, until is_watched */
-    struct lc_list waiting;   /* in server->room.waiting: for a free thread */
+    struct lc_list waiting;   /* in server->room.waiting or server->side_loop.ripe */
     uint64_t due_ms;
     struct lc_pace pace; /* RECEIVING: of the body; with a queue: of what leaves it */
     uint64_t paced;      /* bytes of the body that it has seen                      */

@@ -34,6 +34,7 @@ void lc_side_loop_follow(struct lc_conn *conn)
 {
     struct epoll_event event = awaited(conn);
 
+    conn->is_ripe = false;
     if (conn->is_watched)
         epoll_ctl(conn->server->side_loop.watch, EPOLL_CTL_MOD, conn->wire.fd, &event);
 }
@@ -125,23 +126,20 @@ bool lc_side_loop_relay(struct lc_server *server)
     return serve_restless(server, true);
 }
 
-static bool pass(struct lc_conn *conn)
-{
-    return lc_share_is_ripe(conn) && lc_share_pass(conn);
-}
-
 /* Those that wait for the application; and of encrypted ones the next request may have been read from
  * the socket already. */
 static bool pass_restless(struct lc_server *server)
 {
-    LC_LIST_EACH_SAFE (at, &server->restless)
-        if (pass(LC_CONTAINER(at, struct lc_conn, more)))
+    LC_LIST_EACH_SAFE (at, &server->restless) {
+        struct lc_conn *conn = LC_CONTAINER(at, struct lc_conn, more);
+
+        if (lc_share_is_ripe(conn) && lc_share_pass(conn))
             return true;
+    }
     return false;
 }
 
-/* Looking at a connection puts it behind the others in the kernel's list. So each look takes one:
- * who has waited longest goes first. */
+/* Looking at a connection puts it behind the others in the kernel's list. So each look takes one. */
 static struct lc_conn *next_ready(struct lc_server *server, int *events)
 {
     struct epoll_event ready;
@@ -165,7 +163,35 @@ static bool serve_one(struct lc_conn *conn, int events)
     return true;
 }
 
-static enum lc_side_outcome serve_ready(struct lc_server *server, bool may_pass)
+/* Who has waited longest is to go first: the kernel need not tell of it again. */
+static void set_aside(struct lc_conn *conn)
+{
+    struct lc_side_loop *loop = &conn->server->side_loop;
+    struct epoll_event nothing = {.data.ptr = conn};
+
+    epoll_ctl(loop->watch, EPOLL_CTL_MOD, conn->wire.fd, &nothing);
+    conn->is_ripe = true;
+    lc_list_remove(&conn->waiting);
+    lc_list_append(&loop->ripe, &conn->waiting);
+}
+
+/* False when there is nobody, or no room in the queue for the first. */
+static bool pass_ripe(struct lc_server *server)
+{
+    struct lc_conn *conn;
+
+    while ((conn = LC_LIST_FIRST(&server->side_loop.ripe, struct lc_conn, waiting)) !=
+           NULL) {
+        if (lc_share_is_ripe(conn))
+            return lc_share_pass(conn);
+        lc_list_remove(&conn->waiting);
+        lc_side_loop_follow(
+            conn); /* the loop has met it meanwhile, or its client has left */
+    }
+    return false;
+}
+
+static enum lc_side_outcome serve_ready(struct lc_server *server)
 {
     enum lc_side_outcome outcome = LC_SIDE_STUCK;
     struct lc_conn *conn;
@@ -176,8 +202,8 @@ static enum lc_side_outcome serve_ready(struct lc_server *server, bool may_pass)
         if (!lc_share_is_at_rest(conn)) {
             if (serve_one(conn, events))
                 outcome = LC_SIDE_MOVED;
-        } else if (may_pass && pass(conn)) {
-            return LC_SIDE_MOVED;
+        } else if (lc_share_is_ripe(conn)) {
+            set_aside(conn);
         }
     }
     return outcome;
@@ -187,13 +213,16 @@ static enum lc_side_outcome serve(struct lc_server *server)
 {
     struct pollfd watched = {.fd = server->side_loop.watch, .events = POLLIN};
 
-    if (poll(&watched, 1, 0) <= 0 && lc_list_is_empty(&server->restless))
+    if (poll(&watched, 1, 0) <= 0 && lc_list_is_empty(&server->restless) &&
+        lc_list_is_empty(&server->side_loop.ripe))
         return LC_SIDE_NO_NEED;
     bool may_pass = !lc_share_is_pending(server) && lc_share_has_taker(server);
     if (may_pass && pass_restless(server))
         return LC_SIDE_MOVED;
     bool has_more = serve_restless(server, false);
-    enum lc_side_outcome outcome = serve_ready(server, may_pass);
+    enum lc_side_outcome outcome = serve_ready(server);
+    if (may_pass && pass_ripe(server))
+        return LC_SIDE_MOVED;
     return has_more ? LC_SIDE_MOVED : outcome;
 }
 
@@ -211,7 +240,8 @@ enum lc_side_outcome lc_side_loop_turn(struct lc_server *server)
 
 void lc_side_loop_init(struct lc_server *server)
 {
-    server->side_loop = (struct lc_side_loop){-1, -1};
+    server->side_loop = (struct lc_side_loop){.watch = -1, .relays = -1};
+    lc_list_init(&server->side_loop.ripe);
 }
 
 int lc_side_loop_open(struct lc_server *server)
@@ -225,8 +255,13 @@ int lc_side_loop_open(struct lc_server *server)
 
 void lc_side_loop_close(struct lc_server *server)
 {
+    struct lc_conn *conn;
+
     LC_LIST_EACH (at, &server->conns)
         LC_CONTAINER(at, struct lc_conn, all)->is_watched = false;
+    while ((conn = LC_LIST_FIRST(&server->side_loop.ripe, struct lc_conn, waiting)) !=
+           NULL)
+        lc_list_remove(&conn->waiting);
     lc_fd_close(&server->side_loop.watch);
     lc_fd_close(&server->side_loop.relays);
 }

@@ -5,6 +5,8 @@
  * (lc_conn_needs_loop), or goes to a sibling. What is the application's to release waits in
  * share.passed and server->spent. */
 #pragma once
+#include "base/list.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -12,6 +14,8 @@ struct lc_conn;
 struct lc_server;
 
 struct lc_side_loop {
+    struct lc_list
+        ripe;   /* connections whose next request has come, unread; oldest first */
     int watch;  /* an epoll of all connections; -1: not open             */
     int relays; /* another, of those that siblings have, both ways; or -1 */
 };
@@ -28,7 +32,7 @@ void lc_side_loop_init(struct lc_server *server);
 int lc_side_loop_open(struct lc_server *server);
 void lc_side_loop_close(struct lc_server *server);
 
-/* Connections as they come and go, and when other events of theirs are waited for. */
+/* Connections as they come and go, and when they, or other events of theirs, are waited for again. */
 void lc_side_loop_meet(struct lc_conn *conn);
 void lc_side_loop_follow(struct lc_conn *conn);
 void lc_side_loop_forget(struct lc_conn *conn);
