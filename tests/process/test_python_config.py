@@ -9,6 +9,7 @@ import urllib.request
 import pytest
 
 from licorne import INTERPRETER, PROGRAM, PYTHON, free_port, run
+from sharing import serving_all
 from waiting import wait_until
 
 APP = """
@@ -404,7 +405,8 @@ def test_a_program_can_be_its_own_server(tmp_path):
                 return None
 
         assert wait_until(answer, 20, "the program's answer") == f"mine {port} x".encode()
-        assert out.read_text().count("spawned by the program's hook") == 2
+        wait_until(lambda: out.read_text().count("spawned by the program's hook") == 2, 20,
+                   "both workers")
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0, out.read_text()
@@ -413,12 +415,12 @@ def test_a_program_can_be_its_own_server(tmp_path):
 def test_what_a_file_prints_comes_once_and_before_the_workers_lines(start, tmp_path):
     (tmp_path / "gunicorn.conf.py").write_text("print('from the file')\nworkers = 3\n")
     (tmp_path / "prints.py").write_text("""
+import os
 print("from a worker")
 def application(environ, start_response):
-    start_response("200 OK", [])
+    start_response("200 OK", [("X-Pid", str(os.getpid()))])
     return []
 """)
-    server = start("prints", cwd=tmp_path)
-    server.wait_for_workers(3)
+    server = serving_all(start("prints", cwd=tmp_path), 3)
     server.stop()  # Python may keep the lines until then
     assert server.stdout.splitlines() == ["from the file"] + ["from a worker"] * 3

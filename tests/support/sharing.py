@@ -121,7 +121,7 @@ def serving_all(server, workers):
 class Mixed:
     """`with Mixed(server) as load:` kept connections, a fifth of whose requests are slow. Each
     answer must be the one to its request. After the server has said that a connection closes,
-    its client makes another, for as long as there is a server."""
+    and after a failure, its client makes another, for as long as there is a server."""
 
     def __init__(self, server, connections=8, seconds="0.03"):
         self.server, self.seconds = server, seconds
@@ -162,8 +162,10 @@ class Mixed:
                 while not self._stop.is_set():
                     count += 1
                     answer = self._ask(client, f"{number}-{count}", count % 5 == 0, is_first)
-                    if answer is None:
+                    if answer is None and self.is_ending:
                         return
+                    if answer is None:
+                        break
                     is_first = False
                     if answer.is_last:
                         break

@@ -424,7 +424,7 @@ static void ttin_and_ttou_change_the_number_until_the_next_reload(void **state)
     await("worker 3 of generation 1 serves");
     kill(master, SIGHUP);
     await_times("worker leaves", 3);
-    assert_int_equal(times_in_log("of generation 2 serves"), 1);
+    assert_int_equal(times_in_log("of generation 2 is ready"), 1);
     assert_int_equal(stop_master(SIGTERM), 0);
     assert_int_equal(times_in_log("worker leaves"), 4);
 }
