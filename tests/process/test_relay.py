@@ -414,6 +414,12 @@ def test_mixed_load_loses_and_doubles_nothing(share):
     assert len(lines) == len(set(lines)) == load.answered
 
 
+def has_answered_all(server, load):
+    server.stop()
+    lines = sum("&" in line for line in server.access_lines())
+    return not load.failures and load.retried <= 4 and lines == load.answered
+
+
 def test_mixed_load_survives_reloads(share):
     server = share(access_log=True)
     with Retrying(server) as load:
@@ -423,20 +429,14 @@ def test_mixed_load_survives_reloads(share):
             server.send_signal(signal.SIGHUP)
             server.wait_for_workers(2, without=old)
         load.wait_for_answers(100)
-    assert load.failures == []
-    assert load.retried <= 4
-    server.stop()
-    assert sum("&" in line for line in server.access_lines()) == load.answered
+    assert has_answered_all(server, load), load.failures
 
 
 def test_mixed_load_survives_workers_that_are_recycled(share):
     server = share("--max-requests", "100", access_log=True)
     with Retrying(server) as load:
         load.wait_for_answers(1000)
-    assert load.failures == []
-    assert load.retried <= 4
-    server.stop()
-    assert sum("&" in line for line in server.access_lines()) == load.answered
+    assert has_answered_all(server, load), load.failures
 
 
 def test_a_killed_worker_takes_only_its_own_with_it(share):
