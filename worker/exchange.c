@@ -79,6 +79,11 @@ void lc_exchange_return(struct lc_server *server, struct lc_exchange *exchange)
     server->free_exchange_count++;
 }
 
+bool lc_exchange_is_received(const struct lc_exchange *exchange)
+{
+    return exchange->http1.is_complete || exchange->is_received;
+}
+
 void lc_exchange_free_all(struct lc_server *server)
 {
     while (server->free_exchanges != NULL) {

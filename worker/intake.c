@@ -441,11 +441,10 @@ void lc_intake_adopt(struct lc_conn *conn, struct lc_slice bytes, struct lc_slic
 void lc_intake_go_on(struct lc_conn *conn)
 {
     struct lc_slice input = {conn->pending, conn->pending_len};
-    const struct lc_exchange *exchange = conn->exchange;
 
     lc_server_start_call(conn->server);
     lc_conn_watch(conn, UV_READABLE);
-    if (exchange->http1.is_complete || exchange->is_received) {
+    if (lc_exchange_is_received(conn->exchange)) {
         lc_conn_enter(conn, LC_CONN_HANDLING);
         input = (struct lc_slice){conn->pending, conn->pending_len};
     } else {

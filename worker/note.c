@@ -4,6 +4,7 @@
 #include "base/inherit.h"
 #include "base/mem.h"
 #include "worker/conn.h"
+#include "worker/exchange.h"
 #include "worker/relay.h"
 #include "worker/tls_info.h"
 
@@ -133,11 +134,6 @@ static bool file_read(const struct lc_conn *conn, size_t len)
     return !exchange->is_stuck;
 }
 
-static bool is_received(const struct lc_exchange *exchange)
-{
-    return exchange->http1.is_complete || exchange->is_received;
-}
-
 /* The parts that do not fit go into the file. False when that cannot be. */
 static bool pack(struct lc_conn *conn, struct message *message, size_t *len)
 {
@@ -149,7 +145,7 @@ static bool pack(struct lc_conn *conn, struct message *message, size_t *len)
     note->read_len = (uint32_t)read_len;
     note->is_behind = needs_file;
     if (exchange != NULL) {
-        note->is_received = is_received(exchange);
+        note->is_received = lc_exchange_is_received(exchange);
         note->body_len = exchange->body.size;
         needs_file |= exchange->body.fd >= 0 || note->body_len > room - read_len;
         body_len = needs_file ? 0 : (size_t)note->body_len;

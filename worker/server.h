@@ -149,9 +149,9 @@ void lc_server_drain(struct lc_server *server);
 /* It was told to, if only during the call in hand (orders.c). */
 bool lc_server_is_leaving(const struct lc_server *server);
 /* … at once, or there is no master any more: for a call that waits on the loop's thread. */
+bool lc_server_must_stop(const struct lc_server *server);
 /* Handlers of signals that the application, or a hook, has set run when their language has time. */
 void lc_server_attend(struct lc_server *server);
-bool lc_server_must_stop(const struct lc_server *server);
 void lc_server_stop_if_done(struct lc_server *server);
 /* The loop ends with this turn, whatever is in flight. */
 void lc_server_stop_at_once(struct lc_server *server);

@@ -10,7 +10,6 @@
 #include "worker/accept.h"
 #include "worker/conn.h"
 #include "worker/deadline.h"
-#include "worker/exchange.h"
 #include "worker/greeting.h"
 #include "worker/intake.h"
 #include "worker/note.h"
@@ -28,7 +27,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 enum { LEAD = 2 }; /* connections more than a sibling that are no imbalance yet */
 

@@ -10,14 +10,13 @@ import random
 import re
 import signal
 import ssl
-import subprocess
 import threading
 import time
 
 import pytest
 
 from client import BadResponse
-from licorne import ROOT
+from licorne import native_module
 from sharing import (Mixed, accepted_by, ask_at_once, busy, connections_of_one_worker, held,
                      lines_of, other_pid, pid_of)
 from tls import Records, TLSClient
@@ -457,12 +456,7 @@ NAP = b"GET /nap HTTP/1.1\r\nHost: t\r\n\r\n"
 
 @pytest.fixture(scope="module")
 def releases_module(tmp_path_factory):
-    """tests/process/modules/releases.c as a module."""
-    built = tmp_path_factory.mktemp("modules") / "releases.so"
-    source = pathlib.Path(__file__).parent / "modules" / "releases.c"
-    subprocess.run(["cc", "-shared", "-fPIC", "-Wall", f"-I{ROOT / 'include'}", "-o", built,
-                    source], check=True)
-    return built
+    return native_module(tmp_path_factory.mktemp("modules"), "releases")
 
 
 def test_what_was_kept_with_a_connection_is_released_by_its_own_thread(start, releases_module,

@@ -1,15 +1,13 @@
 """gunicorn.socket: what an application learns about its connection, and cannot break."""
 import ast
-import pathlib
 import socket
 import ssl
-import subprocess
 import time
 
 import pytest
 
 from client import Client
-from licorne import APPS, ROOT
+from licorne import APPS, native_module
 from tls import TLSClient
 
 
@@ -174,12 +172,7 @@ def ssl_view(certificate, authority):
 
 @pytest.fixture(scope="module")
 def peer_module(tmp_path_factory):
-    """tests/process/modules/peer.c as a module."""
-    built = tmp_path_factory.mktemp("modules") / "peer.so"
-    source = pathlib.Path(__file__).parent / "modules" / "peer.c"
-    subprocess.run(["cc", "-shared", "-fPIC", "-Wall", f"-I{ROOT / 'include'}", "-o", built,
-                    source], check=True)
-    return built
+    return native_module(tmp_path_factory.mktemp("modules"), "peer")
 
 
 def test_a_native_controller_learns_the_same(start, peer_module, authority, pair):

@@ -241,3 +241,11 @@ def rss_kib(pid):
 def peak_rss_kib(pid):
     text = pathlib.Path(f"/proc/{pid}/status").read_text()
     return int(re.search(r"^VmHWM:\s+(\d+)", text, re.M).group(1))
+
+
+def native_module(folder, name):
+    """tests/process/modules/NAME.c as a module."""
+    built = folder / f"{name}.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-Wall", f"-I{ROOT / 'include'}", "-o", built,
+                    ROOT / "tests/process/modules" / f"{name}.c"], check=True)
+    return built
